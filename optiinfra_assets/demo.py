@@ -157,7 +157,8 @@ def keep_tight_budget(metadata: Metadata, settings: Settings, token: str, custom
     currency = max(months, key=lambda name: months[name])
     amount = (months[currency] * _TIGHT).quantize(Decimal(1))
     author = Principal("demo", "demo", customer_id, "operator")
-    budget = Budget("Simulated: all costs", Cadence.MONTHLY, amount, currency)
+    filters = ({"currency": [currency]},)
+    budget = Budget(f"Simulated: all costs in {currency}", Cadence.MONTHLY, amount, currency, filters=filters)
     metadata.budgets.save(budget, customer_id=customer_id, principal=author, now=now)
 
 

@@ -24,6 +24,7 @@ _STATUS: Final = """query McpBudgets($customer: String, $asOf: DateTime) {
   budgetStatus(customerId: $customer, first: 100, asOf: $asOf) {
     nodes {
       budget { budgetId name currency } periodEnd amount spent forecast upper80 probability passedOn state dataThrough isSimulated
+      rates { currency rate rateDate source isExpected }
     }
     unusable { name problem }
     pageInfo { hasNextPage }
@@ -93,15 +94,30 @@ async def budget_status(caller: Caller, asked: BudgetsAsked) -> str:
     variables = {"customer": asked.customer, "asOf": asked.as_of and asked.as_of.isoformat()}
     found = (await caller.ask(_STATUS, variables))["budgetStatus"]
     rows = [
-        [one["budget"]["name"], one["budget"]["currency"], *(one[name] for name in _OF_BUDGETS)]
+        [
+            one["budget"]["name"],
+            one["budget"]["currency"],
+            *(one[name] for name in _OF_BUDGETS),
+            _newest_rates(one["rates"]),
+        ]
         for one in found["nodes"]
     ]
     head: dict[str, Any] = {"budgets": len(rows), "isSimulated": any(one["isSimulated"] for one in found["nodes"])}
     if found["unusable"]:
         head["unusable"] = found["unusable"]
     has_more = found["pageInfo"]["hasNextPage"]
-    columns = ("budget", "currency", *_OF_BUDGETS)
+    columns = ("budget", "currency", *_OF_BUDGETS, "rates")
     return answers.table(head, columns, rows, limit=len(rows), skip=asked.skip, has_more=has_more)
+
+
+def _newest_rates(rates: list[dict[str, Any]]) -> list[list[str]]:
+    """Of each currency that was converted, the newest rate: currency, rate, its date and source, "spent" or "expected"."""
+    found = {
+        (one["currency"], "expected" if one["isExpected"] else "spent"): one
+        for one in sorted(rates, key=lambda one: one["rateDate"] or "")
+        if one["source"] != "identity"
+    }
+    return [[currency, one["rate"], one["rateDate"], one["source"], of] for (currency, of), one in found.items()]
 
 
 async def create_budget(caller: Caller, asked: BudgetAsked) -> str:

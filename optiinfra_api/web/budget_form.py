@@ -16,7 +16,6 @@ NONE: Final = "(none)"
 FIELDS: Final = {
     of: (to_camel_case(name), "SKUs" if of == "skus" else of.replace("_", " ").capitalize())
     for name, of in FILTERS.items()
-    if name != "currency"
 }
 """A field of the form -> the filter of GraphQL, and what the form calls it. Those of further groups have their number at the end."""
 _IDS: Final = ("providers", "accounts")

@@ -16,13 +16,14 @@ from optiinfra_api.web import budget_form, filters
 from optiinfra_api.web.visit import Visit
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.domain.exact_amounts import EXACT, plain
+from optiinfra_assets.domain.rates_used import rates_used
 
 MONTHS_AHEAD: Final = 18
 """How far ahead the form offers months to expect something of."""
 BUDGET: Final = """budgetId problem name amount currency cadence costBasis start end amountsByMonth { month amount }
       filters {
-        provider account subAccount service region chargeCategory serviceProvider serviceCategory invoice billingPeriod sku pricingCategory
-        commitment tags { key values ignoreCase }
+        provider account subAccount service region chargeCategory currency serviceProvider serviceCategory invoice billingPeriod sku
+        pricingCategory commitment tags { key values ignoreCase }
       }"""
 """All that a budget is."""
 DOCUMENT: Final = f"""query Outlook($customer: String) {{
@@ -43,7 +44,9 @@ DOCUMENT: Final = f"""query Outlook($customer: String) {{
   budgetStatus(customerId: $customer, first: 100) {{
     nodes {{
       budget {{ budgetId name currency }} periodStart periodEnd amount spent forecast lower80 upper80 probability passedOn state reason
+      rates {{ currency rate rateDate source isExpected }}
     }}
+    unusable {{ budgetId problem }}
   }}
   budgets(customerId: $customer, first: 100) {{
     nodes {{
@@ -124,7 +127,7 @@ async def answered(visit: Visit, refused: Refused, status: HTTPStatus = HTTPStat
         totals=[total_of(one) for one in chosen["totals"]] if chosen else [],
         chart=band(chosen, await final_parts_of(visit, chosen)) if chosen else None,
         finals=finals_text(chosen["finalDays"]) if chosen else "",
-        budgets=budgets_of(kept, (found.get("budgetStatus") or {}).get("nodes")),
+        budgets=budgets_of(kept, found.get("budgetStatus")),
         has_more=(budgets.get("pageInfo") or {}).get("hasNextPage"),
         changes=may_change(visit),
         changed=changed,
@@ -140,16 +143,17 @@ async def answered(visit: Visit, refused: Refused, status: HTTPStatus = HTTPStat
     )
 
 
-def budgets_of(kept: list[dict[str, Any]], statuses: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
+def budgets_of(kept: list[dict[str, Any]], statuses: Mapping[str, Any] | None) -> list[dict[str, Any]]:
     """The rows of the table of budgets: how each stands; one that has no period now can be changed all the same."""
-    standing = {one["budget"]["budgetId"]: budget_of(one) for one in statuses or ()}
-    without = {"state": "", "last": None}
+    standing = {one["budget"]["budgetId"]: budget_of(one) for one in (statuses or {}).get("nodes", ())}
+    problems = {one["budgetId"]: one["problem"] for one in (statuses or {}).get("unusable", ())}
+    without: dict[str, Any] = {"state": "", "last": None, "rates": []}
     unknown = "Not known now" if statuses is None else "No period now"
     return [
         {
             "budgetId": one["budgetId"],
             "what": budget_form.what_of(budget_form.as_given(one["filters"])),
-            "problem": one["problem"],
+            "problem": problems.get(one["budgetId"], one["problem"]),
         }
         | standing.get(
             one["budgetId"],
@@ -158,7 +162,11 @@ def budgets_of(kept: list[dict[str, Any]], statuses: list[dict[str, Any]] | None
                 "name": one["name"],
                 "currency": one["currency"],
                 "amount": Decimal(one["amount"]),
-                "otherwise": "Cannot be used" if one["problem"] else unknown,
+                "otherwise": "Cannot be used"
+                if one["problem"]
+                else "Cannot be told"
+                if one["budgetId"] in problems
+                else unknown,
             },
         )
         for one in kept
@@ -211,6 +219,7 @@ def budget_of(one: Mapping[str, Any]) -> dict[str, Any]:
         "state": state,
         "badge": badge,
         "reason": one["reason"] if one["probability"] is None else None,
+        "rates": rates_used(one["rates"], one["budget"]["currency"], filters.day),
     }
 
 

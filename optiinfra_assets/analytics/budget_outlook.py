@@ -1,13 +1,25 @@
-"""Says what is expected of the days of a budget that are not final, from the forecast of its charges."""
+"""Says how a budget stands in its currency: what its final days cost, and what is expected of the others by the forecast of its charges."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Final
 
 import numpy as np
 
-from optiinfra_assets.analytics.budgets import Outlook
+from optiinfra_assets.analytics.budget_rates import (
+    BudgetRates,
+    DayCost,
+    ExpectedCosts,
+    RateUse,
+    combined,
+    months_between,
+    spent_in,
+)
+from optiinfra_assets.analytics.budgets import BudgetStatus, Outlook, budget_status
 from optiinfra_assets.analytics.cost_history import NOTES, Method
 from optiinfra_assets.analytics.forecast_groups import ForecastGroup
 from optiinfra_assets.domain.day_span import DaySpan
@@ -24,10 +36,62 @@ def budget_spans(first: date, period: DaySpan) -> dict[str, DaySpan]:
     return {SPAN: DaySpan(begin, period.end)}
 
 
-def outlook_of(group: ForecastGroup | None, period: DaySpan) -> tuple[Outlook | None, str]:
-    """Return what is expected of the days of a budget to come, None if nothing can be told; and what to know of that."""
-    if group is None:
-        return None, _NOTHING
+@dataclass(frozen=True)
+class ToldBudget:
+    """How a budget stands in a period.
+
+    Attributes:
+        status: with a forecast if `has_forecast`; without one only what is spent counts.
+        reason: what to know of the forecast.
+        rates: those that were used.
+    """
+
+    status: BudgetStatus
+    has_forecast: bool
+    reason: str
+    rates: tuple[RateUse, ...]
+
+
+def months_of_rates(
+    into: str, costs: Iterable[DayCost], groups: Sequence[ForecastGroup], period: DaySpan, today: date
+) -> Mapping[str, list[str]]:
+    """Return by currency the months whose rates `told_budget` needs, as ``YYYY-MM``.
+
+    Args:
+        into: the currency of the budget.
+        costs: of its final days.
+        groups: the forecast of its charges, one a currency.
+        period: of the budget.
+        today: the day at which it is looked at.
+    """
+    currencies = ({one.currency for one in costs} | {one.currency for one in groups}) - {into}
+    first = min([today, period.start, *(_known_to(one) for one in groups)])
+    months = months_between(first, max(today, period.last))
+    return dict.fromkeys(sorted(currencies), months)
+
+
+def told_budget(
+    amount: Decimal, costs: Iterable[DayCost], groups: Sequence[ForecastGroup], period: DaySpan, rates: BudgetRates
+) -> ToldBudget:
+    """Return how a budget of `amount` stands; the other arguments are those of `months_of_rates`.
+
+    Raises:
+        RatesMissing: a day that is over has costs in a currency that has no rate for it.
+    """
+    spent, used = spent_in(costs, rates)
+    each = [ExpectedCosts(one.currency, _known_to(one), *outlook_of(one, period)) for one in groups]
+    outlook, reason, expected = combined(each, rates, period.end) if each else (None, _NOTHING, [])
+    status = budget_status(amount, spent, outlook or Outlook(period.end, (), None, None))
+    return ToldBudget(status, outlook is not None, reason, (*used, *expected))
+
+
+def _known_to(group: ForecastGroup) -> date:
+    return group.first_day - timedelta(days=1)
+
+
+def outlook_of(group: ForecastGroup, period: DaySpan) -> tuple[Outlook | None, str]:
+    """Return what is expected of the days of a budget to come, in the currency of the group, None if nothing can be told; and what to
+    know of that."""
     found, node = group.forecast, group.node
     if group.first_day >= period.end:
         return Outlook(period.end, (), None, None), _DONE

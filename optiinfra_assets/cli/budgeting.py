@@ -15,6 +15,7 @@ from optiinfra_assets.cli.output import print_json, print_list, print_table
 from optiinfra_assets.cli.spending import money
 from optiinfra_assets.cli.stores import opened_metadata
 from optiinfra_assets.domain.charge_filters import ChargeFilter
+from optiinfra_assets.domain.rates_used import rates_used
 
 if TYPE_CHECKING:
     from optiinfra_assets.domain.budgets import Budget
@@ -32,11 +33,12 @@ _STATUS: Final = """query CliBudgets($customer: String, $after: String, $id: Str
       budget {
         budgetId name cadence currency costBasis
         filters {
-          provider account subAccount service region chargeCategory serviceProvider serviceCategory invoice billingPeriod sku
+          provider account subAccount service region chargeCategory currency serviceProvider serviceCategory invoice billingPeriod sku
           pricingCategory commitment tagKey tagValues tags { key values ignoreCase }
         }
       }
       periodStart periodEnd amount spent used forecast lower80 upper80 lower95 upper95 probability passedOn state reason dataThrough
+      rates { currency rate rateDate source amount firstDay lastDay isExpected }
       finalDays { account lastDay } forecastMadeAt isSimulated
     }
     unusable { budgetId name problem }
@@ -48,7 +50,8 @@ _STATUS: Final = """query CliBudgets($customer: String, $after: String, $id: Str
 def _of_budget(command: Any) -> Any:
     options = [
         click.option("--amount", help="What may be spent in each period."),
-        click.option("--currency", help="Its currency, such as USD."),
+        click.option("--currency", help="Its currency, such as USD; costs billed in others are converted to it."),
+        click.option("--billed-in", "billed_in", multiple=True, help="Only charges that are billed in this currency."),
         click.option("--cadence", type=click.Choice(_CADENCES), help="How often it begins anew."),
         click.option("--basis", type=click.Choice(_BASES), help="The cost that counts."),
         click.option("--from", "start", type=click.DateTime(["%Y-%m-%d"]), help="First day; needed with between."),
@@ -188,6 +191,9 @@ def _print_status(found: Sequence[Mapping[str, Any]]) -> None:
         for one in found
     ]
     print_table(headers, rows, numbers={"amount", "spent", "expected", "80 % up to", "overrun"})
+    for one in found:
+        for line in rates_used(one["rates"], one["budget"]["currency"]):
+            click.echo(f"{one['budget']['name']}: {line}")
     if any(one["isSimulated"] for one in found):
         click.echo("simulated")
     finals = {day["account"]: day for one in found for day in one["finalDays"]}
@@ -214,7 +220,9 @@ def _changed(budget: Budget, given: Mapping[str, Any]) -> Budget:
         changes["cost_basis"] = f"{given['basis']}_cost"
     if given["months"]:
         changes["amounts"] = dict(_month_amount(one) for one in given["months"])
-    if chosen := chosen_charges(given).stored():
+    if chosen := chosen_charges(given).stored() | (
+        {"currency": list(given["billed_in"])} if given["billed_in"] else {}
+    ):
         changes["filters"] = (chosen,)
     return replace(budget, **changes)
 

@@ -48,6 +48,7 @@ class Budget:
         start: first day of a budget between two days; else the first day that it is for, None for any.
         end: the day after the last; None: it does not end.
         amounts: of a month (its first day) in place of its even share of a period.
+        currency: of the amount; costs that are billed in others are converted to it.
         cost_basis: the column of the cost, such as ``billed_cost``.
     """
 
@@ -63,12 +64,12 @@ class Budget:
 
     @property
     def charges(self) -> tuple[ChargeFilter, ...]:
-        """The charges that count: those that any of these accepts.
+        """The charges that count, in whatever currency they are billed: those that any of these accepts.
 
         Raises:
             ValueError: a filter is not known.
         """
-        return tuple(ChargeFilter.of(one, self.currency) for one in self.filters or ({},))
+        return tuple(ChargeFilter.of(one) for one in self.filters or ({},))
 
     def check(self) -> None:
         """Check that it can be kept.

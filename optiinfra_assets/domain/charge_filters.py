@@ -149,8 +149,8 @@ class ChargeFilter:
         return found
 
     @classmethod
-    def of(cls, stored: Mapping[str, Any], currency: str | None = None, tags: Sequence[TagCondition] = ()) -> Self:
-        """Make one of what `stored` returned, of charges in one currency if it is given, and with further `tags`.
+    def of(cls, stored: Mapping[str, Any], tags: Sequence[TagCondition] = ()) -> Self:
+        """Make one of what `stored` returned, with further `tags`.
 
         Raises:
             ValueError: it has a filter that is not known.
@@ -163,7 +163,7 @@ class ChargeFilter:
         conditions += tags
         first = next((one for one in conditions if not one.in_any_case), None)
         return cls(
-            **values | ({"currencies": (currency,)} if currency else {}),
+            **values,
             tag_filter=first.name if first else "",
             tag_values=first.values if first else (),
             more_tags=tuple(one for one in conditions if one is not first),

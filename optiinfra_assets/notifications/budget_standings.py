@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from optiinfra_assets.analytics.budget_outlook import budget_spans, outlook_of
-from optiinfra_assets.analytics.budgets import BudgetStatus, Outlook, budget_status
+from optiinfra_assets.analytics.budget_outlook import budget_spans, months_of_rates, told_budget
+from optiinfra_assets.analytics.budget_rates import BudgetRates
+from optiinfra_assets.analytics.budgets import BudgetStatus
 from optiinfra_assets.analytics.customer_forecast import (
     HISTORY_DAYS,
     HORIZON_DAYS,
@@ -19,10 +20,11 @@ from optiinfra_assets.analytics.customer_forecast import (
     final_days,
     forecast_customer,
 )
-from optiinfra_assets.analytics.forecast_groups import ForecastSelection, groups_of
+from optiinfra_assets.analytics.forecast_groups import ForecastGroup, ForecastSelection, groups_of
 from optiinfra_assets.analytics.stored_forecast import from_bytes
 from optiinfra_assets.domain.budgets import Budget
 from optiinfra_assets.domain.day_span import DaySpan
+from optiinfra_assets.metadata.customer_rates import RatesOfCustomer
 from optiinfra_assets.metadata.forecasts import MadeForecast, StoredOverride
 from optiinfra_assets.warehouse.budget_costs import BudgetCosts
 from optiinfra_assets.warehouse.cost_history import FORECAST_BASIS, forecast_history
@@ -66,6 +68,11 @@ class BudgetStandings:
         """What people expect of months."""
         return self.metadata.forecasts.overrides(self.now, customer_id=self.customer_id)
 
+    @cached_property
+    def rates(self) -> RatesOfCustomer:
+        """The rates that convert the customer's costs."""
+        return RatesOfCustomer(self.metadata.rates, self.customer_id, self.now.date())
+
     @property
     def currencies(self) -> list[str]:
         """The currencies of the charges, as billed."""
@@ -83,46 +90,54 @@ class BudgetStandings:
         return bool((self.made or self._resolved).is_simulated)
 
     def standing(self, budget: Budget, period: DaySpan) -> PeriodStanding:
-        """Return how a budget stands in a period."""
+        """Return how a budget stands in a period.
+
+        Raises:
+            RatesMissing: costs of a day that is over have no rate to the currency of the budget.
+        """
         if self.made is None:
-            return self._standing(budget, period, final_days(self._resolved), None)
+            return self._standing(budget, period, final_days(self._resolved), [])
         is_by_sub_account, forecasts = self._forecast(budget.cost_basis)
         finals = {
             key.account: None if np.isnat(day) else day.astype(date)
             for one in forecasts
             for key, day in zip(one.keys, one.through, strict=True)
         }
-        outlook = None
-        own = next((one for one in forecasts if one.currency == budget.currency), None)
-        if own is not None:
-            outlook = self._outlook(budget, period, own, is_by_sub_account=is_by_sub_account)
-        return self._standing(budget, period, finals, outlook)
+        groups = self._groups(budget, period, forecasts, is_by_sub_account=is_by_sub_account)
+        return self._standing(budget, period, finals, groups)
 
     def _standing(
-        self, budget: Budget, period: DaySpan, finals: Mapping[str, date | None], outlook: Outlook | None
+        self, budget: Budget, period: DaySpan, finals: Mapping[str, date | None], groups: Sequence[ForecastGroup]
     ) -> PeriodStanding:
         end = min(period.end, self.now.date() + timedelta(days=1))
         spent = [] if end <= period.start else self._costs.spent(budget, period.start, end, self._resolved, finals)
-        status = budget_status(budget.amount_of(period), spent, outlook or Outlook(period.end, (), None, None))
-        return PeriodStanding(period, status, outlook is not None)
+        today, into = self.now.date(), budget.currency
+        days = self.rates.of(into, months_of_rates(into, spent, groups, period, today))
+        told = told_budget(budget.amount_of(period), spent, groups, period, BudgetRates(into, today, days))
+        return PeriodStanding(period, told.status, told.has_forecast)
 
-    def _outlook(
-        self, budget: Budget, period: DaySpan, one: CurrencyForecast, *, is_by_sub_account: bool
-    ) -> Outlook | None:
+    def _groups(
+        self, budget: Budget, period: DaySpan, forecasts: Sequence[CurrencyForecast], *, is_by_sub_account: bool
+    ) -> list[ForecastGroup]:
+        """What is forecast of the charges of a budget, one group a currency."""
         selection, found = ForecastSelection(budget.charges), {}
-        known = one.through[~np.isnat(one.through)]
-        if known.size:
-            end = known.max().astype(date) + timedelta(days=1)
+        wanted = [one for one in forecasts if selection.of_currency(one.currency).filters]
+        known = [one.through[~np.isnat(one.through)].max() for one in wanted if not np.isnat(one.through).all()]
+        if known:
+            end = max(known).astype(date) + timedelta(days=1)
             found = self._costs.shares(budget, selection, end, self._resolved, by_sub_account=is_by_sub_account)
-        groups = groups_of(
-            one,
-            selection,
-            self.overrides,
-            found,
-            lambda first: budget_spans(first, period),
-            is_by_sub_account=is_by_sub_account,
-        )
-        return outlook_of(groups[0] if groups else None, period)[0]
+        return [
+            group
+            for one in wanted
+            for group in groups_of(
+                one,
+                selection,
+                self.overrides,
+                found,
+                lambda first: budget_spans(first, period),
+                is_by_sub_account=is_by_sub_account,
+            )
+        ]
 
     @cached_property
     def _costs(self) -> BudgetCosts:

@@ -8,6 +8,7 @@ import dagster as dg
 
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.ingestion.change_detection import find_due
+from optiinfra_assets.ingestion.rate_files import start_rates
 from optiinfra_assets.notifications.finding import find_occasions
 from optiinfra_assets.notifications.sender import Sender
 from optiinfra_assets.orchestration.asset_keys import ProviderAssetKeys
@@ -141,6 +142,7 @@ def alerts_sensor() -> dg.SensorDefinition:
     def alerts(stores: dg.ResourceParam[StoresResource]) -> dg.SkipReason:
         settings = stores.settings()
         with stores.metadata() as metadata:
+            start_rates(metadata.rates)
             found = find_occasions(metadata, lambda: Warehouse.connect(settings), stores.clock())
             done = Sender(metadata, settings.api_url, stores.clock).run()
         return dg.SkipReason(

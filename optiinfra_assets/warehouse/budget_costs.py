@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
+from optiinfra_assets.analytics.budget_rates import DayCost
 from optiinfra_assets.analytics.forecast_groups import ForecastSelection
 from optiinfra_assets.analytics.forecast_split import SHARE_DAYS, Shares, shares
 from optiinfra_assets.database import sql_files
@@ -29,17 +30,17 @@ class BudgetCosts:
 
     def spent(
         self, budget: Budget, start: date, end: date, resolved: ResolvedGenerations, finals: Mapping[str, date | None]
-    ) -> list[tuple[date, Decimal]]:
-        """Return what the charges of a budget cost on the UTC days of [start, end), in their order: of each account to its last final day.
-        Accounts that `finals` does not tell of count with all their days."""
-        days: dict[date, Decimal] = {}
+    ) -> list[DayCost]:
+        """Return what the charges of a budget cost on the UTC days of [start, end), in their order, as billed in each currency: of each
+        account to its last final day. Accounts that `finals` does not tell of count with all their days."""
+        days: dict[tuple[date, str], Decimal] = {}
         for chosen in budget.charges:
             for row in self._days(budget, chosen, start, end, resolved):
                 last = finals.get(row["account_id"], end)
                 if last is not None and row["charge_date"] <= last:
-                    day = row["charge_date"]
+                    day = row["charge_date"], row["billing_currency"]
                     days[day] = EXACT.add(days.get(day, Decimal(0)), Decimal(row["amount"]))
-        return sorted(days.items())
+        return [DayCost(*day, amount) for day, amount in sorted(days.items())]
 
     def shares(
         self,

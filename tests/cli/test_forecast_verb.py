@@ -144,6 +144,33 @@ def test_budgets_take_the_filters_of_costs_and_one_that_cannot_be_used_is_named(
     assert "billing period: 'soon' is not accepted" in refused.err
 
 
+def test_a_budget_in_another_currency_names_its_rates(asked: Run, settings: Settings) -> None:
+    """Without them it says what to do; charges can be narrowed to those billed in a currency."""
+    new = ("budgets", "add", "--customer", "acme", "--amount", "500", "--currency", "XCL")
+    assert asked(*new, "--name", "all").out == "added all: 500.00 XCL monthly, all\n"
+    narrow = asked(*new, "--name", "narrow", "--billed-in", "XCL", "--billed-in", "EUR")
+    assert narrow.out == "added narrow: 500.00 XCL monthly, currency: XCL, EUR\n"
+    at = ("budgets", "status", "--as-of", "2026-04-21T12:00:00Z")
+    lost = asked(*at)
+    assert (
+        "budget all cannot be used: There is no rate from USD to XCL on days from 2026-04-01 to 2026-04-20" in lost.err
+    )
+    assert "Run `optiinfra rates update`" in lost.err
+    metadata = Metadata.connect(settings)
+    days = [date(2026, 4, 1) + timedelta(days=place) for place in range(19)]
+    metadata.rates.update("TEST", [(day, "USD", Decimal(1)) for day in days])
+    metadata.rates.update("TEST", [(day, "XCL", Decimal(2 if day.day < 10 else 4)) for day in days])
+    metadata.close()
+    shown = asked(*at).out.splitlines()
+    assert shown[1].split()[:5] == ["all", "XCL", "500.00", "620.00", "1,020.00"]
+    assert shown[3:5] == [
+        "all: Spent in USD at 2 to 4 XCL (TEST, 2026-04-01 to 2026-04-19).",
+        "all: Expected in USD at 4 XCL (TEST, 2026-04-19).",
+    ]
+    found = json.loads(asked(*at, "--json").out)[0]
+    assert sum(Decimal(one["amount"]) * Decimal(one["rate"]) for one in found["rates"]) == Decimal(found["forecast"])
+
+
 @pytest.mark.parametrize(
     ("finals", "text"),
     [
@@ -169,7 +196,7 @@ def test_a_demo_has_a_budget_that_is_about_to_break(asked: Run, settings: Settin
         keep_tight_budget(metadata, Settings(), token, "acme", AS_OF)
     (stored,) = metadata.budgets.find(customer_id="acme")
     metadata.close()
-    assert stored.budget.name == "Simulated: all costs"
+    assert stored.budget.name == "Simulated: all costs in USD"
     assert stored.budget.amount > 0
     (status,) = json.loads(asked("budgets", "status", "--customer", "acme", "--json").out)
     assert status["isSimulated"]

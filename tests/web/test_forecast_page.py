@@ -30,11 +30,15 @@ def test_the_page_shows_sums_with_their_bounds_and_budgets(site: Site) -> None:
         assert "Nothing is forecast yet" in said
         assert "There is no budget" in said
     spend(customer, hostile=True)
+    days = [date(2026, 11, day) for day in range(1, 17)]
+    site.world.metadata.rates.update("ECB", [(day, "USD", Decimal("1.2")) for day in days])
     with site.signed_in(customer.token) as browser:
         author = Principal("author", "author", customer.customer_id, "operator")
         for name, amount in (("<b>tight</b>", 1), ("wide", 100_000)):
             budget = Budget(name, Cadence.MONTHLY, Decimal(amount), "USD")
             site.world.metadata.budgets.save(budget, customer_id=customer.customer_id, principal=author, now=NOW)
+        unquoted = Budget("unquoted", Cadence.MONTHLY, Decimal(1), "XPG")
+        site.world.metadata.budgets.save(unquoted, customer_id=customer.customer_id, principal=author, now=NOW)
         shown = browser.get("/forecast")
         assert "<b>tight</b>" not in shown.text
         assert '<span class="badge wrong">Over</span>' in shown.text
@@ -48,6 +52,9 @@ def test_the_page_shows_sums_with_their_bounds_and_budgets(site: Site) -> None:
             "Over",
             "wide",
             "Within",
+            "Spent in EUR at 1.2 USD (ECB, 1 Nov 2026 to 16 Nov 2026). Expected in EUR at 1.2 USD (ECB, 16 Nov 2026).",
+            "Cannot be told 1.00 XPG",
+            "There is no rate from EUR to XPG on days from 2026-11-01 to 2026-11-17 and from USD to XPG",
         ):
             assert part in said
         (data,) = re.findall(r'id="chart-data">(.*?)</script>', shown.text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -11,8 +12,9 @@ from optiinfra_api.fields.costs.arguments import CostBasis
 from optiinfra_api.fields.costs.cost_series import series
 from optiinfra_api.fields.insights.forecasting import ForecastAnswer, ForecastQuery, forecast_answer
 from optiinfra_api.reading.cost_query import CostQuery
-from optiinfra_assets.analytics.budget_outlook import budget_spans, outlook_of
-from optiinfra_assets.analytics.budgets import BudgetStatus, Outlook, budget_status
+from optiinfra_assets.analytics.budget_outlook import ToldBudget, budget_spans, months_of_rates, told_budget
+from optiinfra_assets.analytics.budget_rates import BudgetRates, DayCost
+from optiinfra_assets.analytics.currency import Rate
 from optiinfra_assets.domain.budgets import Budget
 from optiinfra_assets.domain.charge_filters import ChargeFilter
 from optiinfra_assets.domain.day_span import DaySpan
@@ -23,18 +25,11 @@ from optiinfra_assets.metadata.budgets import StoredBudget
 
 @dataclass(frozen=True)
 class BudgetStanding:
-    """How a budget stands in a period.
-
-    Attributes:
-        status: with a forecast if `has_forecast`.
-        reason: what to know of the forecast.
-    """
+    """How a budget stands in a period."""
 
     stored: StoredBudget
     period: DaySpan
-    status: BudgetStatus
-    has_forecast: bool
-    reason: str
+    told: ToldBudget
     answer: ForecastAnswer
     resolved: ResolvedGenerations | None
 
@@ -42,10 +37,11 @@ class BudgetStanding:
 async def budget_standing(
     data: CustomerData, stored: StoredBudget, now: datetime, as_of: datetime | None
 ) -> BudgetStanding | None:
-    """Return how a budget stands at `as_of`, or `now`; None: it has no period then.
+    """Return how a budget stands at `as_of`, or `now`; None: it has no period then. Rates are those that are known now.
 
     Raises:
         ApiError: as `costTrends` and `forecast` do.
+        RatesMissing: costs of a day that is over have no rate to the currency of the budget.
     """
     budget = stored.budget
     instant = as_of or now
@@ -55,11 +51,22 @@ async def budget_standing(
     first, *others = (_question(one, None, as_of) for one in budget.charges)
     asked = ForecastQuery(first, CostBasis(budget.cost_basis), instant, others=tuple(others))
     answer = await forecast_answer(data, asked, lambda first: budget_spans(first, period))
-    spent, resolved = await _spent(data, budget, period, answer, instant, as_of)
-    group = answer.groups[0] if answer.groups else None
-    outlook, reason = outlook_of(group, period)
-    status = budget_status(budget.amount_of(period), spent, outlook or Outlook(period.end, (), None, None))
-    return BudgetStanding(stored, period, status, outlook is not None, reason, answer, resolved)
+    costs, resolved = await _spent(data, budget, period, answer, instant, as_of)
+    months = months_of_rates(budget.currency, costs, answer.groups, period, instant.date())
+    rates = BudgetRates(budget.currency, instant.date(), await _rates(data, budget.currency, months))
+    told = told_budget(budget.amount_of(period), costs, answer.groups, period, rates)
+    return BudgetStanding(stored, period, told, answer, resolved)
+
+
+async def _rates(
+    data: CustomerData, into: str, months: Mapping[str, Collection[str]]
+) -> Mapping[str, Mapping[date, Rate | None]]:
+    """The rates of all days of months, by currency."""
+    found = await data.services.display(data.customer_id, into, None).rates.of(data.customer_id, into, months)
+    return {
+        currency: {date.fromisoformat(day): known and known.rate for day, known in days.items()}
+        for currency, days in found.items()
+    }
 
 
 def _question(chosen: ChargeFilter, period: DaySpan | None, as_of: datetime | None) -> CostQuery:
@@ -75,12 +82,12 @@ async def _spent(
     answer: ForecastAnswer,
     instant: datetime,
     as_of: datetime | None,
-) -> tuple[list[tuple[date, Decimal]], ResolvedGenerations | None]:
-    """Exact costs of the days that are final, by day: those of each account to its last final one."""
+) -> tuple[list[DayCost], ResolvedGenerations | None]:
+    """Exact costs of the days that are final, by day and currency: those of each account to its last final one."""
     end = min(period.end, instant.date() + timedelta(days=1))
     if end <= period.start:
         return [], None
-    days: dict[date, Decimal] = {}
+    days: dict[tuple[date, str], Decimal] = {}
     resolved = None
     for chosen in budget.charges:
         question = _question(chosen, DaySpan(period.start, end), as_of)
@@ -92,5 +99,6 @@ async def _spent(
             for text, amount in zip(row["dates"], row["amounts"], strict=True):
                 day = date.fromisoformat(text)
                 if last is not None and day <= last:
-                    days[day] = EXACT.add(days.get(day, Decimal(0)), Decimal(amount))
-    return sorted(days.items()), resolved
+                    key = day, row["currency"]
+                    days[key] = EXACT.add(days.get(key, Decimal(0)), Decimal(amount))
+    return [DayCost(*key, amount) for key, amount in sorted(days.items())], resolved

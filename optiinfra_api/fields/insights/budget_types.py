@@ -41,7 +41,7 @@ class BudgetMonthInput:
 class BudgetInput:
     name: str = strawberry.field(description="What it is called; no other budget of the customer is.")
     amount: DecimalText = strawberry.field(description="What may be spent in each period.")
-    currency: str = strawberry.field(description="The currency; charges in others do not count.")
+    currency: str = strawberry.field(description="Of the amount; costs billed in others are converted to it.")
     cadence: BudgetCadence = strawberry.field(default=BudgetCadence.MONTHLY, description="How often it begins anew.")
     cost_basis: CostBasis = strawberry.field(default=CostBasis.BILLED, description="The cost that counts.")
     filters: list[CostFilter] | None = strawberry.field(
@@ -74,6 +74,7 @@ class BudgetFilter:
     sub_account: list[str | None] | None = strawberry.field(description="The provider's sub account ids.")
     service: list[str | None] | None = strawberry.field(description="Service names.")
     region: list[str | None] | None = strawberry.field(description="Region ids.")
+    currency: list[str] | None = strawberry.field(description="Currencies that the charges are billed in.")
     charge_category: list[str] | None = strawberry.field(description="Charge categories.")
     service_provider: list[str | None] | None = strawberry.field(description="Who provides the services.")
     service_category: list[str | None] | None = strawberry.field(description="Categories of services.")
@@ -125,6 +126,26 @@ class Budgets:
     page_info: PageInfo = strawberry.field(description="Whether there is more.")
 
 
+@strawberry.type(
+    description="A rate that converted costs of a budget: `amount` times `rate` is what the budget counts, to the last digit."
+)
+class BudgetRate:
+    currency: str = strawberry.field(description="The currency in which these costs are billed.")
+    rate: DecimalText = strawberry.field(description="What one unit of it is worth in the currency of the budget.")
+    rate_date: DateText | None = strawberry.field(
+        description="Date of the quote, of an average the last, of the customer's own the first of its month; null: the same currency."
+    )
+    source: str = strawberry.field(
+        description="Who quoted it; `override`: the customer's own rate; `identity`: the same currency."
+    )
+    amount: DecimalText = strawberry.field(description="What it converted, as billed.")
+    first_day: DateText = strawberry.field(description="The first day of these costs.")
+    last_day: DateText = strawberry.field(description="The last one.")
+    is_expected: bool = strawberry.field(
+        description="They are a part of `forecast` that is expected; false: they are a part of `spent`."
+    )
+
+
 @strawberry.type(description="How a budget stands in its period.")
 class BudgetStatusEntry:
     budget: CostBudget = strawberry.field(description="The budget.")
@@ -148,6 +169,9 @@ class BudgetStatusEntry:
     )
     state: BudgetState = strawberry.field(description="How it stands, in one word.")
     reason: str = strawberry.field(description="What to know of the forecast.")
+    rates: list[BudgetRate] = strawberry.field(
+        description="By which rates costs were converted to the currency of the budget: of `spent`, then of what is expected."
+    )
     data_through: datetime | None = strawberry.field(
         description="The forecast knows costs up to this instant, exclusive."
     )
@@ -162,6 +186,6 @@ class BudgetStatusEntry:
 class BudgetStatuses:
     nodes: list[BudgetStatusEntry] = strawberry.field(description="How the budgets of this page stand.")
     unusable: list[CostBudget] = strawberry.field(
-        description="The budgets of this page that have no status, each with its `problem`."
+        description="The budgets of this page that have no status, each with its `problem`, such as a rate that is missing."
     )
     page_info: PageInfo = strawberry.field(description="Whether there is more.")

@@ -10,13 +10,14 @@ import strawberry
 
 from optiinfra_api.access.context import CustomerData, Info
 from optiinfra_api.fields.arguments import After, AsOf, CustomerId, First
-from optiinfra_api.fields.costs.arguments import CostBasis, CostFilter, cost_query
+from optiinfra_api.fields.costs.arguments import CostBasis, cost_query
 from optiinfra_api.fields.insights.budget_standing import BudgetStanding, budget_standing
 from optiinfra_api.fields.insights.budget_types import (
     BudgetCadence,
     BudgetFilter,
     BudgetInput,
     BudgetMonth,
+    BudgetRate,
     Budgets,
     BudgetState,
     BudgetStatusEntry,
@@ -32,12 +33,14 @@ from optiinfra_api.graphql.errors import InvalidArgument
 from optiinfra_api.graphql.resolvers import resolved
 from optiinfra_api.graphql.scalars import DateText, DecimalText, decimal_text
 from optiinfra_api.reading.cost_query import digest
+from optiinfra_assets.analytics.budget_rates import RatesMissing, RateUse
 from optiinfra_assets.database.errors import RecordNotFound
 from optiinfra_assets.domain.budgets import Budget, Cadence
 from optiinfra_assets.domain.charge_filters import FILTERS, ChargeFilter
 from optiinfra_assets.domain.exact_amounts import written
 from optiinfra_assets.metadata.budgets import BudgetChange, StoredBudget
 
+_MORE_RATES: Final = "Run `optiinfra rates update`, or set a rate of your own with `optiinfra rates override`."
 MOST_STATUSES: Final = 100
 """Each is forecast for itself."""
 
@@ -103,13 +106,19 @@ class BudgetsQuery:
         data = await info.context.data_of(customer_id)
         shown, page_info = await _page(data, "budget status", first, after, budget_id)
         history = await _history(data, shown)
-        usable = [one for one in shown if one.problem is None]
-        found = [await budget_standing(data, one, data.services.clock(), as_of) for one in usable]
-        return BudgetStatuses(
-            nodes=[_status(one, history) for one in found if one],
-            unusable=[_budget(one, history) for one in shown if one.problem is not None],
-            page_info=page_info,
-        )
+        found: list[BudgetStanding] = []
+        unusable: list[CostBudget] = []
+        for one in shown:
+            try:
+                standing = one.problem is None and await budget_standing(data, one, data.services.clock(), as_of)
+            except RatesMissing as error:
+                unusable.append(_budget(one, history, f"{error}. {_MORE_RATES}"))
+                continue
+            if standing:
+                found.append(standing)
+            elif one.problem is not None:
+                unusable.append(_budget(one, history))
+        return BudgetStatuses(nodes=[_status(one, history) for one in found], unusable=unusable, page_info=page_info)
 
 
 @strawberry.type
@@ -177,19 +186,13 @@ def _given(given: BudgetInput) -> Budget:
         amount=written("amount", given.amount),
         currency=given.currency,
         cost_basis=given.cost_basis.value,
-        filters=[_stored_filter(one) for one in given.filters or ()],
+        filters=[cost_query(None, one, None).stored() for one in given.filters or ()],
         start=given.start,
         end=given.end,
         amounts={
             one.month.replace(day=1): written("amountsByMonth", one.amount) for one in given.amounts_by_month or ()
         },
     )
-
-
-def _stored_filter(given: CostFilter) -> dict[str, Any]:
-    if given.currency:
-        raise ValueError("filters: leave currency out: a budget has one of its own")
-    return cost_query(None, given, None).stored()
 
 
 async def _page(
@@ -214,7 +217,8 @@ async def _history(data: CustomerData, found: list[StoredBudget]) -> _History:
     return history
 
 
-def _budget(stored: StoredBudget, history: _History) -> CostBudget:
+def _budget(stored: StoredBudget, history: _History, problem: str | None = None) -> CostBudget:
+    """Return what is shown of a budget; `problem`: why it has no status, if it can be used otherwise."""
     budget = stored.budget
     return CostBudget(
         budget_id=stored.budget_id,
@@ -232,7 +236,7 @@ def _budget(stored: StoredBudget, history: _History) -> CostBudget:
         ],
         created_at=stored.created_at,
         changed_at=stored.changed_at,
-        problem=None if stored.problem is None else f"{stored.problem}. Change the budget, or remove it.",
+        problem=problem if stored.problem is None else f"{stored.problem}. Change the budget, or remove it.",
         history=[_version(one) for one in history.get(stored.budget_id, ())],
     )
 
@@ -243,7 +247,7 @@ def _filter(one: Mapping[str, Any]) -> BudgetFilter:
         BudgetTag(key=tag.name, values=list(tag.values), ignore_case=tag.in_any_case)
         for tag in ChargeFilter.of(one).tags
     ]
-    values = {name: one.get(name) for name in FILTERS if name != "currency"}
+    values = {name: one.get(name) for name in FILTERS}
     return BudgetFilter(**values, tag_key=tag.get("key"), tag_values=tag.get("values"), tags=tags)
 
 
@@ -264,7 +268,7 @@ def _version(change: BudgetChange) -> BudgetVersion:
 
 
 def _status(standing: BudgetStanding, history: _History) -> BudgetStatusEntry:
-    status, has_forecast = standing.status, standing.has_forecast
+    status, has_forecast = standing.told.status, standing.told.has_forecast
     ends = [end for both in (status.within_80, status.within_95) for end in (both or (None, None))]
     lower80, upper80, lower95, upper95 = (_text(end if has_forecast else None) for end in ends)
     probability = status.probability if has_forecast else None
@@ -283,11 +287,26 @@ def _status(standing: BudgetStanding, history: _History) -> BudgetStatusEntry:
         probability=None if probability is None else decimal_text(Decimal(f"{probability:.3f}")),
         passed_on=None if status.passed_on is None else DateText(status.passed_on.isoformat()),
         state=BudgetState(status.standing.value),
-        reason=standing.reason,
+        reason=standing.told.reason,
+        rates=[_rate(one) for one in standing.told.rates],
         data_through=standing.answer.made.data_through,
         final_days=final_days(standing.answer.groups),
         forecast_made_at=standing.answer.made.made_at,
         is_simulated=standing.answer.made.is_simulated,
+    )
+
+
+def _rate(use: RateUse) -> BudgetRate:
+    rate = use.rate
+    return BudgetRate(
+        currency=use.currency,
+        rate=decimal_text(rate.value),
+        rate_date=None if rate.day is None else DateText(rate.day.isoformat()),
+        source=rate.source,
+        amount=decimal_text(use.amount),
+        first_day=DateText(use.first_day.isoformat()),
+        last_day=DateText(use.last_day.isoformat()),
+        is_expected=use.is_expected,
     )
 
 

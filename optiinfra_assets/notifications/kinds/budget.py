@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Final
 
+from optiinfra_assets.analytics.budget_rates import RatesMissing
 from optiinfra_assets.analytics.budgets import BudgetRule, RuleKind, Standing, is_met
 from optiinfra_assets.domain.alerts import AlertMessage, AlertRule, Figure, Occasion
 from optiinfra_assets.domain.budgets import Budget
@@ -17,6 +19,7 @@ from optiinfra_assets.metadata.budgets import StoredBudget
 from optiinfra_assets.notifications.budget_standings import BudgetStandings, PeriodStanding
 from optiinfra_assets.notifications.kinds.base import Facts, Found, money
 
+LOG: Final = logging.getLogger("optiinfra.alerts")
 PAGE: Final = "/forecast#budgets"
 LATE: Final = timedelta(days=7)
 """For so long after its end a period is looked at: the costs of its last days come late."""
@@ -30,7 +33,7 @@ def find_budgets(facts: Facts, rule: AlertRule) -> Found:
         return Found()
     found = facts.metadata.budgets.find(customer_id=rule.customer_id)
     budgets = [one for one in found if one.problem is None and (not rule.budgets or one.budget_id in rule.budgets)]
-    news = forecast_news(facts, standings)
+    news = [*forecast_news(facts, standings), standings.rates.state]
     looks = {one.budget_id: ((news, one.changed_at), partial(_occasions, standings, rule, one)) for one in budgets}
     return Found.of_news(facts, rule, looks)
 
@@ -70,7 +73,11 @@ def standing_figures(standing: PeriodStanding, currency: str) -> tuple[Figure, .
 def _occasions(standings: BudgetStandings, rule: AlertRule, one: StoredBudget) -> Iterator[Occasion]:
     thresholds = [BudgetRule(kind, rule.number(kind.value) / 100) for kind in RuleKind if rule.number(kind.value)]
     for period in _periods(one.budget, standings, rule):
-        standing = standings.standing(one.budget, period)
+        try:
+            standing = standings.standing(one.budget, period)
+        except RatesMissing as error:
+            LOG.warning("budget %s of %s: %s", one.budget_id, one.customer_id, error)
+            continue
         for threshold in thresholds:
             if _is_told(threshold, standing):
                 key = (

@@ -25,8 +25,8 @@ def find_forecasts(facts: Facts, rule: AlertRule) -> Found:
 def _occasions(standings: BudgetStandings, rule: AlertRule) -> Iterator[Occasion]:
     amount = rule.number("amount")
     chosen = {"account": list(rule.accounts), "service": list(rule.services)}
-    filters = ({name: values for name, values in chosen.items() if values},)
     for currency in standings.currencies:
+        filters = ({name: values for name, values in chosen.items() if values} | {"currency": [currency]},)
         month = Budget(rule.name, Cadence.MONTHLY, amount, currency, filters=filters)
         period = month.period(standings.now.date())
         standing = period and standings.standing(month, period)

@@ -56,7 +56,7 @@ def acme(world: World) -> Customer:
     row = world.metadata.collections.start("cli-4f1d", "cli", slice_of("acme", "aws", _OCTOBER, "aws"), "run-1")
     world.metadata.collections.finish(row, "succeeded", generation=1, rows=4, requests=2, request_cost=D("0.02"))
     _tell(acme)
-    budget = Budget("everything", Cadence.MONTHLY, D(40), "USD", amounts={date(2026, 12, 1): D(60)})
+    budget = Budget("everything", Cadence.QUARTERLY, D(180), "USD", amounts={date(2026, 12, 1): D(60)})
     who = Principal("second", "second", "acme", "operator")
     world.metadata.budgets.save(budget, customer_id="acme", principal=who, now=at)
     compute = UsageKey("aws", "acme.aws", "Amazon EC2", "USD")

@@ -34,6 +34,8 @@ def tools(world: World, tools_url: str) -> Tools:
     customer = world.customer()
     spend_and_state(customer)
     author = Principal("author", "author", customer.customer_id, "operator")
+    days = [NOW.date().replace(day=day) for day in range(1, NOW.day)]
+    world.metadata.rates.update("ECB", [(day, "USD", Decimal("1.2")) for day in days])
     budget = Budget("all", Cadence.MONTHLY, Decimal(500), "USD")
     world.metadata.budgets.save(budget, customer_id=customer.customer_id, principal=author, now=NOW)
     series = UsageKey("aws", f"{customer.customer_id}.main", "Compute", "USD")

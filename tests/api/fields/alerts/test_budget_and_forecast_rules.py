@@ -26,6 +26,7 @@ from optiinfra_assets.warehouse.warehouse import Warehouse
 AS_OF = datetime(2026, 4, 21, 12, tzinfo=UTC)
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 FINAL = {"one": date(2026, 4, 20), "two": date(2026, 4, 18)}
+LAST = date(2026, 4, 20)
 STATUS = """query($asOf: DateTime) { budgetStatus(first: 100, asOf: $asOf) { nodes {
   budget { name } amount spent forecast lower80 upper80 probability isSimulated
 } } }"""
@@ -44,7 +45,7 @@ def costs(world: World) -> Customer:
     return customer
 
 
-def publish(customer: Customer, account: str, factor: int = 1) -> None:
+def publish(customer: Customer, account: str, factor: int = 1, currencies: tuple[str, ...] = ("USD",)) -> None:
     """Costs of an account from January on, some of them without a tag or a region."""
     slices = {}
     for month in range(1, 5):
@@ -58,13 +59,15 @@ def publish(customer: Customer, account: str, factor: int = 1) -> None:
                 region=[None, "eu", "us"][place],
                 sub_account=f"team-{place}",
                 tags={"team": service} if place else {},
+                currency=currency,
             )
+            for currency in currencies
             for day in days
-            if day.month == month and day <= FINAL[account]
+            if day.month == month and day <= FINAL.get(account, LAST)
             for place, service in enumerate(("Compute", "Storage", "Network"))
         ]
         slices[slice_of(customer.customer_id, account, BillingPeriod(2026, month))] = charges
-    through = datetime.combine(FINAL[account] + DAY, datetime.min.time(), UTC)
+    through = datetime.combine(FINAL.get(account, LAST) + DAY, datetime.min.time(), UTC)
     changes = {"published_at": AS_OF - timedelta(hours=1), "data_through": through}
     customer.publish_all(slices, dict.fromkeys(slices, changes))
 
@@ -77,7 +80,8 @@ def forecast(customer: Customer, at: datetime) -> None:
 
 def budget(customer: Customer, name: str, amount: str, **values: Any) -> str:
     """A budget of a customer; its id."""
-    made = Budget(name, values.pop("cadence", Cadence.MONTHLY), Decimal(amount), "USD", **values)
+    currency = values.pop("currency", "USD")
+    made = Budget(name, values.pop("cadence", Cadence.MONTHLY), Decimal(amount), currency, **values)
     principal = Principal("test", "test", customer.customer_id, "operator")
     budgets = customer.world.metadata.budgets
     return budgets.save(made, customer_id=customer.customer_id, principal=principal, now=AS_OF).budget_id
@@ -152,6 +156,88 @@ def test_a_budget_is_told_with_the_figures_that_its_status_has(costs: Customer, 
         assert one["link"] == f"{PAGES}/forecast#budgets"
         assert one["dataThrough"] == "2026-04-19T00:00:00+00:00"
     assert Decimal(statuses["tag"]["spent"]) > 0 < Decimal(statuses["effective"]["spent"])
+
+
+FOREIGN = ("EUR", "XAL", "XBE")
+"""What charges are billed in: euros, and two currencies of the test's own."""
+
+
+def quote(world: World, last: date, factor: int = 1) -> None:
+    """Rates of each day to a last one, which go up and down."""
+    days = [date(2026, 1, 1) + place * DAY for place in range((last - date(2026, 1, 1)).days + 1)]
+    lines = [
+        (day, name, Decimal(base + day.day % 7) * factor / 8)
+        for day in days
+        for name, base in (("XAL", 7), ("XBE", 900))
+    ]
+    world.metadata.rates.update("TEST", lines)
+
+
+@pytest.fixture
+def foreign(world: World) -> Customer:
+    """Two accounts that are billed in three currencies, rates of them to two days before, and a forecast."""
+    quote(world, date(2026, 4, 18))
+    customer = world.customer("operator")
+    for account in FINAL:
+        publish(customer, account, currencies=FOREIGN)
+    forecast(customer, AS_OF)
+    return customer
+
+
+def test_a_budget_of_several_currencies_is_told_with_the_figures_that_its_status_has(foreign: Customer) -> None:
+    """Of every kind of filter, by a rate of the customer's own too, whichever of both is asked first."""
+    world = foreign.world
+    world.metadata.rates.override(
+        date(2026, 5, 1), "XBE", "EUR", Decimal("0.01"), customer_id=foreign.customer_id, actor=ALICE
+    )
+    budgets = {name: {"currency": "EUR", **values} for name, values in budgets_of(foreign.customer_id).items()}
+    budgets |= {
+        "one currency": {"currency": "XAL", "filters": ({"currency": ["XAL"]},)},
+        "two currencies": {
+            "currency": "XBE",
+            "filters": ({"currency": ["EUR"]}, {"currency": ["XAL"], "region": ["eu"]}),
+        },
+    }
+    for name, values in budgets.items():
+        budget(foreign, name, "1000000", **values)
+    with receiving() as receiver:
+        hook(world.metadata, receiver.url, customer_id=foreign.customer_id)
+        watch(foreign, "budget", options={"actual": "0.000000001"})
+        found = {one["title"].split(":")[0].removeprefix("Budget "): one for one in told(foreign, receiver)}
+    nodes = foreign.data(STATUS, asOf=AS_OF.isoformat())["budgetStatus"]["nodes"]
+    statuses = {one["budget"]["name"]: one for one in nodes}
+    assert found.keys() == statuses.keys() == budgets.keys()
+    for name, status in statuses.items():
+        figures = {figure["name"]: figure["amount"] for figure in found[name]["figures"]}
+        same = ("spent", "forecast", "lower80", "upper80")
+        assert {of: figures[of] for of in same} == {of: status[of] for of in same}, name
+        assert {figure.get("currency") for figure in found[name]["figures"]} == {budgets[name]["currency"], None}
+    assert len({one["spent"] for one in statuses.values()}) > 8
+
+
+def test_a_changed_rate_is_looked_at_and_a_missing_one_holds_up_no_other_budget(
+    foreign: Customer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing else has changed: no forecast, no day, no budget."""
+    world = foreign.world
+    publish(foreign, "lost", currencies=("XMI",))
+    euros = budget(foreign, "euros", "1", currency="EUR", filters=({"currency": ["EUR"]},))
+    budget(foreign, "all", "1", currency="EUR")
+    with receiving() as receiver:
+        hook(world.metadata, receiver.url, customer_id=foreign.customer_id)
+        watch(foreign, "budget")
+        assert [one["title"] for one in told(foreign, receiver)] == ["Budget euros: the amount is passed"]
+        assert "There is no rate from XMI to EUR on days from 2026-04-01 to 2026-04-20" in caplog.text
+        caplog.clear()
+        assert told(foreign, receiver, AS_OF + MINUTE) == []
+        assert "XMI" not in caplog.text, "it was not looked at again"
+        world.metadata.rates.update(
+            "TEST", [(date(2026, 4, 1) + place * DAY, "XMI", Decimal(2)) for place in range(20)]
+        )
+        assert [one["title"] for one in told(foreign, receiver, AS_OF + 2 * MINUTE)] == [
+            "Budget all: the amount is passed"
+        ]
+        assert euros
 
 
 def test_each_threshold_is_told_once_a_period_however_often_costs_come(costs: Customer, receiver: Receiver) -> None:

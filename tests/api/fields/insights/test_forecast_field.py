@@ -348,6 +348,10 @@ def test_what_the_document_shows_is_accepted(world: World, costs: Customer, docs
     who = Principal("test", "test", costs.customer_id, "operator")
     end = world.metadata.forecasts.end_override
     end(done["overrideId"], customer_id=costs.customer_id, principal=who, now=datetime.now(UTC))
+    days = [date(2026, 4, day) for day in range(1, 21)]
+    world.metadata.rates.update(
+        "ECB", [(day, *of) for day in days for of in (("USD", Decimal(1)), ("JPY", Decimal(160)))]
+    )
     assert "budgetId" in costs.data(create)["createBudget"]["budget"]
     (web,) = costs.data(status, asOf=AS_OF.isoformat())["budgetStatus"]["nodes"]
     assert Decimal(web["spent"]) < Decimal(web["forecast"])

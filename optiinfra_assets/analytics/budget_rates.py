@@ -11,13 +11,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from optiinfra_assets.analytics.budgets import Outlook
 from optiinfra_assets.analytics.currency import CARRIED_DAYS, OVERRIDE, SAME, Rate
 from optiinfra_assets.domain.day_span import next_month
 from optiinfra_assets.domain.exact_amounts import EXACT, exact_sum
 
+MORE_RATES: Final = "Run `optiinfra rates update`, or set a rate of your own with `optiinfra rates override`."
+"""What to do where a rate is missing."""
 _DAY = timedelta(days=1)
 
 
@@ -212,7 +214,7 @@ def _added(all_: Sequence[tuple[Decimal, Decimal] | None]) -> tuple[Decimal, Dec
 def _no_rate(currency: str, into: str, known_to: date) -> str:
     return (
         f"No rate from {currency or 'no currency'} to {into} is known from {known_to - CARRIED_DAYS * _DAY} on, so nothing is"
-        " forecast. Run `optiinfra rates update`, or set a rate with `optiinfra rates override`."
+        f" forecast. {MORE_RATES}"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -47,18 +48,24 @@ _STATUS: Final = """query CliBudgets($customer: String, $after: String, $id: Str
 }"""
 
 
+def _of_charges(command: Any) -> Any:
+    """Give a command the options that choose the charges of a budget."""
+    help_ = "Only charges that are billed in this currency."
+    return of_charges(click.option("--billed-in", "billed_in", multiple=True, help=help_)(command))
+
+
 def _of_budget(command: Any) -> Any:
     options = [
         click.option("--amount", help="What may be spent in each period."),
         click.option("--currency", help="Its currency, such as USD; costs billed in others are converted to it."),
-        click.option("--billed-in", "billed_in", multiple=True, help="Only charges that are billed in this currency."),
         click.option("--cadence", type=click.Choice(_CADENCES), help="How often it begins anew."),
         click.option("--basis", type=click.Choice(_BASES), help="The cost that counts."),
         click.option("--from", "start", type=click.DateTime(["%Y-%m-%d"]), help="First day; needed with between."),
         click.option("--to", "end", type=click.DateTime(["%Y-%m-%d"]), help="Day after the last; needed with between."),
         click.option("--month-amount", "months", multiple=True, help="YYYY-MM=AMOUNT: the amount of one month."),
+        click.option("--or", "others", multiple=True, help="Other charges that count too: '--service B --region eu'."),
     ]
-    command = of_charges(command)
+    command = _of_charges(command)
     for option in reversed(options):
         command = option(command)
     return command
@@ -101,7 +108,7 @@ def list_(customer: str, as_json: bool) -> None:
 @_of_budget
 @_JSON
 def add(customer: str, name: str, as_json: bool, **given: Any) -> None:
-    """Add a budget. Options that are given several times accept several values; JSON of GraphQL has groups of filters."""
+    """Add a budget. Options that are given several times accept several values; --or adds charges that count too."""
     from optiinfra_assets.domain.budgets import Budget, Cadence
 
     for option in ("amount", "currency"):
@@ -220,11 +227,30 @@ def _changed(budget: Budget, given: Mapping[str, Any]) -> Budget:
         changes["cost_basis"] = f"{given['basis']}_cost"
     if given["months"]:
         changes["amounts"] = dict(_month_amount(one) for one in given["months"])
-    if chosen := chosen_charges(given).stored() | (
-        {"currency": list(given["billed_in"])} if given["billed_in"] else {}
-    ):
-        changes["filters"] = (chosen,)
+    chosen = _chosen(given)
+    if given["others"] and not chosen:
+        raise click.UsageError("--or: say first which charges count, such as --service A")
+    if chosen:
+        changes["filters"] = (chosen, *map(_other, given["others"]))
     return replace(budget, **changes)
+
+
+def _chosen(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the filter that the options say, as it is stored."""
+    return chosen_charges(given).stored() | ({"currency": list(given["billed_in"])} if given["billed_in"] else {})
+
+
+def _other(text: str) -> dict[str, Any]:
+    """Return the filter of other charges. Raises UsageError if there is none, or one that is not accepted."""
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise click.UsageError(f"--or: {text!r} is not accepted: {error}") from None
+    options = _of_charges(click.Command("--or", add_help_option=False))
+    chosen = _chosen(options.make_context("--or", words).params)
+    if not chosen:
+        raise click.UsageError(f"--or: {text!r} is not accepted: use filters, such as '--service B --region eu'")
+    return chosen
 
 
 def _month_amount(text: str) -> tuple[Any, Decimal]:

@@ -124,7 +124,7 @@ def test_an_old_rate_is_carried_to_the_last_known_day_and_no_further() -> None:
     assert (none, used) == (None, [])
     assert reason == (
         "No rate from USD to EUR is known from 2026-04-03 on, so nothing is forecast. Run `optiinfra rates update`, or set a"
-        " rate with `optiinfra rates override`."
+        " rate of your own with `optiinfra rates override`."
     )
 
 

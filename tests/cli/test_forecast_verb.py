@@ -144,12 +144,35 @@ def test_budgets_take_the_filters_of_costs_and_one_that_cannot_be_used_is_named(
     assert "billing period: 'soon' is not accepted" in refused.err
 
 
+def test_budgets_take_groups_of_filters(asked: Run) -> None:
+    new = ("budgets", "add", "--customer", "acme", "--amount", "250", "--currency", "USD", "--name", "groups")
+    first = ("--service", "Compute", "--service", "a b")
+    added = asked(*new, *first, "--or", "--service Other --region eu --tag 'x=y z'", "--or", "--service ''")
+    assert added.out == (
+        "added groups: 250.00 USD monthly, service: Compute, a b or service: Other; region: eu; x: y z or service: None\n"
+    ), added.err
+    shown = json.loads(asked("budgets", "status", "--as-of", "2026-04-21T12:00:00Z", "--json").out)
+    assert [one["spent"] for one in shown] == ["200"]
+    for given, said in (
+        (("--or", "--service B"), "--or: say first which charges count, such as --service A"),
+        (("--service", "A", "--or", "B"), "unexpected extra argument (B)"),
+        (("--service", "A", "--or", "--colour red"), "--colour"),
+        (("--service", "A", "--or", "--service 'B"), "is not accepted: No closing quotation"),
+        (("--service", "A", "--or", ""), "--or: '' is not accepted: use filters"),
+        (("--service", "A", "--or", "--service A"), "filters: a charge may match both 1 and 2"),
+    ):
+        refused = asked(*new[:-1], "refused", *given)
+        assert refused.code != 0
+        assert said in refused.err, refused.err
+
+
 def test_a_budget_in_another_currency_names_its_rates(asked: Run, settings: Settings) -> None:
     """Without them it says what to do; charges can be narrowed to those billed in a currency."""
     new = ("budgets", "add", "--customer", "acme", "--amount", "500", "--currency", "XCL")
     assert asked(*new, "--name", "all").out == "added all: 500.00 XCL monthly, all\n"
     narrow = asked(*new, "--name", "narrow", "--billed-in", "XCL", "--billed-in", "EUR")
     assert narrow.out == "added narrow: 500.00 XCL monthly, currency: XCL, EUR\n"
+    assert asked("budgets", "remove", "narrow", "--customer", "acme").code == 0
     at = ("budgets", "status", "--as-of", "2026-04-21T12:00:00Z")
     lost = asked(*at)
     assert (
@@ -163,7 +186,7 @@ def test_a_budget_in_another_currency_names_its_rates(asked: Run, settings: Sett
     metadata.close()
     shown = asked(*at).out.splitlines()
     assert shown[1].split()[:5] == ["all", "XCL", "500.00", "620.00", "1,020.00"]
-    assert shown[3:5] == [
+    assert shown[2:4] == [
         "all: Spent in USD at 2 to 4 XCL (TEST, 2026-04-01 to 2026-04-19).",
         "all: Expected in USD at 4 XCL (TEST, 2026-04-19).",
     ]

@@ -33,14 +33,13 @@ from optiinfra_api.graphql.errors import InvalidArgument
 from optiinfra_api.graphql.resolvers import resolved
 from optiinfra_api.graphql.scalars import DateText, DecimalText, decimal_text
 from optiinfra_api.reading.cost_query import digest
-from optiinfra_assets.analytics.budget_rates import RatesMissing, RateUse
+from optiinfra_assets.analytics.budget_rates import MORE_RATES, RatesMissing, RateUse
 from optiinfra_assets.database.errors import RecordNotFound
 from optiinfra_assets.domain.budgets import Budget, Cadence
 from optiinfra_assets.domain.charge_filters import FILTERS, ChargeFilter
 from optiinfra_assets.domain.exact_amounts import written
 from optiinfra_assets.metadata.budgets import BudgetChange, StoredBudget
 
-_MORE_RATES: Final = "Run `optiinfra rates update`, or set a rate of your own with `optiinfra rates override`."
 MOST_STATUSES: Final = 100
 """Each is forecast for itself."""
 
@@ -112,7 +111,7 @@ class BudgetsQuery:
             try:
                 standing = one.problem is None and await budget_standing(data, one, data.services.clock(), as_of)
             except RatesMissing as error:
-                unusable.append(_budget(one, history, f"{error}. {_MORE_RATES}"))
+                unusable.append(_budget(one, history, f"{error}. {MORE_RATES}"))
                 continue
             if standing:
                 found.append(standing)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Final
 
-from optiinfra_assets.analytics.budget_rates import RatesMissing
+from optiinfra_assets.analytics.budget_rates import MORE_RATES, RatesMissing
 from optiinfra_assets.analytics.budgets import BudgetRule, RuleKind, Standing, is_met
 from optiinfra_assets.domain.alerts import AlertMessage, AlertRule, Figure, Occasion
 from optiinfra_assets.domain.budgets import Budget
@@ -19,7 +18,6 @@ from optiinfra_assets.metadata.budgets import StoredBudget
 from optiinfra_assets.notifications.budget_standings import BudgetStandings, PeriodStanding
 from optiinfra_assets.notifications.kinds.base import Facts, Found, money
 
-LOG: Final = logging.getLogger("optiinfra.alerts")
 PAGE: Final = "/forecast#budgets"
 LATE: Final = timedelta(days=7)
 """For so long after its end a period is looked at: the costs of its last days come late."""
@@ -27,7 +25,8 @@ LATE: Final = timedelta(days=7)
 
 def find_budgets(facts: Facts, rule: AlertRule) -> Found:
     """Find the budgets that pass a threshold of the rule, as soon as a forecast knows the costs that make them pass it. Before the first
-    forecast of a customer, what is spent is known."""
+    forecast of a customer, what is spent is known. A budget whose costs have no rate to its currency is found too: silence would say
+    that it is kept."""
     standings = facts.standings(rule.customer_id)
     if standings.made is None and facts.published(rule.customer_id) is None:
         return Found()
@@ -76,7 +75,7 @@ def _occasions(standings: BudgetStandings, rule: AlertRule, one: StoredBudget) -
         try:
             standing = standings.standing(one.budget, period)
         except RatesMissing as error:
-            LOG.warning("budget %s of %s: %s", one.budget_id, one.customer_id, error)
+            yield Occasion(f"{one.budget_id} {period.start} {period.end} rates", _untold(standings, one.budget, error))
             continue
         for threshold in thresholds:
             if _is_told(threshold, standing):
@@ -124,6 +123,18 @@ def _message(
         text=text,
         path=PAGE,
         figures=standing_figures(standing, currency),
+        data_through=through.isoformat() if through else None,
+        is_simulated=standings.is_simulated,
+    )
+
+
+def _untold(standings: BudgetStandings, budget: Budget, error: RatesMissing) -> AlertMessage:
+    through = standings.data_through
+    return AlertMessage(
+        title=f"Budget {budget.name}: a rate is missing",
+        text=f"{error}. {MORE_RATES}",
+        path=PAGE,
+        figures=(),
         data_through=through.isoformat() if through else None,
         is_simulated=standings.is_simulated,
     )

@@ -215,29 +215,26 @@ def test_a_budget_of_several_currencies_is_told_with_the_figures_that_its_status
     assert len({one["spent"] for one in statuses.values()}) > 8
 
 
-def test_a_changed_rate_is_looked_at_and_a_missing_one_holds_up_no_other_budget(
-    foreign: Customer, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_changed_rate_is_looked_at_and_a_missing_one_is_told_and_holds_up_no_other_budget(foreign: Customer) -> None:
     """Nothing else has changed: no forecast, no day, no budget."""
     world = foreign.world
     publish(foreign, "lost", currencies=("XMI",))
-    euros = budget(foreign, "euros", "1", currency="EUR", filters=({"currency": ["EUR"]},))
+    budget(foreign, "euros", "1", currency="EUR", filters=({"currency": ["EUR"]},))
     budget(foreign, "all", "1", currency="EUR")
     with receiving() as receiver:
         hook(world.metadata, receiver.url, customer_id=foreign.customer_id)
         watch(foreign, "budget")
-        assert [one["title"] for one in told(foreign, receiver)] == ["Budget euros: the amount is passed"]
-        assert "There is no rate from XMI to EUR on days from 2026-04-01 to 2026-04-20" in caplog.text
-        caplog.clear()
+        found = {one["title"]: one for one in told(foreign, receiver)}
+        assert found.keys() == {"Budget euros: the amount is passed", "Budget all: a rate is missing"}
+        missing = found["Budget all: a rate is missing"]["text"]
+        assert "There is no rate from XMI to EUR on days from 2026-04-01 to 2026-04-20" in missing
+        assert "Run `optiinfra rates update`" in missing
         assert told(foreign, receiver, AS_OF + MINUTE) == []
-        assert "XMI" not in caplog.text, "it was not looked at again"
-        world.metadata.rates.update(
-            "TEST", [(date(2026, 4, 1) + place * DAY, "XMI", Decimal(2)) for place in range(20)]
-        )
-        assert [one["title"] for one in told(foreign, receiver, AS_OF + 2 * MINUTE)] == [
-            "Budget all: the amount is passed"
-        ]
-        assert euros
+        days = [date(2026, 4, 1) + place * DAY for place in range(20)]
+        world.metadata.rates.update("TEST", [(day, "XMI", Decimal(2)) for day in days])
+        found = {one["title"]: one for one in told(foreign, receiver, AS_OF + 2 * MINUTE)}
+        assert found.keys() == {"Budget all: the amount is passed"}
+        assert told(foreign, receiver, AS_OF + 3 * MINUTE) == []
 
 
 def test_each_threshold_is_told_once_a_period_however_often_costs_come(costs: Customer, receiver: Receiver) -> None:

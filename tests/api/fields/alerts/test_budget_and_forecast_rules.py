@@ -237,6 +237,43 @@ def test_a_changed_rate_is_looked_at_and_a_missing_one_is_told_and_holds_up_no_o
         assert told(foreign, receiver, AS_OF + 3 * MINUTE) == []
 
 
+@pytest.mark.parametrize("who", ["the API", "the rule"])
+def test_whoever_asks_first_freezes_the_rates_of_a_month_that_has_ended_for_both(foreign: Customer, who: str) -> None:
+    """The same figures after the quotes were revised, though nobody asks in the same process or on the same day."""
+    world, at = foreign.world, datetime(2026, 5, 4, tzinfo=UTC)
+    budget(foreign, "april", "1", currency="EUR", cadence=Cadence.BETWEEN, start=date(2026, 4, 1), end=date(2026, 5, 1))
+    with receiving() as receiver:
+        hook(world.metadata, receiver.url, customer_id=foreign.customer_id)
+        watch(foreign, "budget", AS_OF)
+        before = foreign.data(STATUS, asOf=at.isoformat()) if who == "the API" else told(foreign, receiver, at)
+        quote(world, date(2026, 4, 18), factor=3)
+        watch(foreign, "budget", AS_OF, options={"actual": 99})
+        (again,) = told(foreign, receiver, at + MINUTE)[-1:]
+        (after,) = foreign.data(STATUS, asOf=(at + MINUTE).isoformat())["budgetStatus"]["nodes"]
+        spent = next(one["amount"] for one in again["figures"] if one["name"] == "spent")
+        quote(world, date(2026, 4, 18))
+    assert spent == after["spent"]
+    first = (
+        before["budgetStatus"]["nodes"][0]["spent"] if isinstance(before, dict) else before[0]["figures"][1]["amount"]
+    )
+    assert first == spent
+
+
+def test_a_month_that_is_expected_to_cost_more_is_told_of_each_currency_by_itself(foreign: Customer) -> None:
+    """What a rule on forecasts compares is billed in one currency, and needs no rate."""
+    of_one = {"cadence": Cadence.MONTHLY, "currency": "XAL", "filters": ({"currency": ["XAL"]},)}
+    budget(foreign, "month", "1", **of_one)
+    (status,) = foreign.data(STATUS, asOf=AS_OF.isoformat())["budgetStatus"]["nodes"]
+    with receiving() as receiver:
+        hook(foreign.world.metadata, receiver.url, customer_id=foreign.customer_id)
+        watch(foreign, "forecast", options={"amount": f"{Decimal(status['forecast']):f}"})
+        assert told(foreign, receiver) == [], "each currency costs the same, and is met to the cent"
+        watch(foreign, "forecast", options={"amount": f"{Decimal(status['forecast']) - 1:f}"})
+        found = [one["figures"][2] for one in told(foreign, receiver, AS_OF + MINUTE)]
+    assert {one["currency"] for one in found} == set(FOREIGN)
+    assert {one["amount"] for one in found} == {status["forecast"]}
+
+
 def test_each_threshold_is_told_once_a_period_however_often_costs_come(costs: Customer, receiver: Receiver) -> None:
     (status,) = (budget(costs, "web", "1000"),) and costs.data(STATUS, asOf=AS_OF.isoformat())["budgetStatus"]["nodes"]
     spent, expected = Decimal(status["spent"]), Decimal(status["forecast"])

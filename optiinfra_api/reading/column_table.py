@@ -18,15 +18,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from cachetools import LRUCache
-from numpy.typing import NDArray
 
+from optiinfra_api.reading.exact_sums import Ints, Sums, counted, written
 from optiinfra_api.reading.rated_costs import DIGITS as CONVERTED_DIGITS
 from optiinfra_api.reading.rated_costs import ConversionAsked, RatedCosts
 
 MOST_ROWS: Final = 2**21
 _MOST_CELLS: Final = 2**20
 _EPOCH: Final = date(1970, 1, 1)
-_DIGITS: Final = 18
 _CURRENCIES: Final = 2
 """Display currencies in which costs of one table are held; one takes about as much memory as the table."""
 
@@ -62,7 +61,6 @@ _SIGNS: Final = {"largest_first": -1, "smallest_first": 1, "by_name": 0}
 _MOST_TEXTS: Final = 2**15 - 1
 _MOST_COUNTED: Final = 2**31 - 1
 
-Ints = NDArray[Any]
 Count = Callable[..., None]
 
 
@@ -306,48 +304,6 @@ class ColumnTable:
         return groups, list(zip(*reversed(texts), strict=True))
 
 
-class Sums:
-    """Exact sums of costs by group and bucket."""
-
-    def __init__(self, cells: Ints, shape: tuple[int, int], limbs: Sequence[Ints | None]) -> None:
-        """
-        Args:
-            cells: the cell of each row: the number of its group, times the number of buckets, and that of its bucket.
-            shape: how many groups and buckets there are.
-            limbs: of the costs of rows, 32 bits each, lowest first; None: all are 0.
-        """
-        self.shape, self._cells = shape, cells
-        self._limbs = [
-            np.bincount(cells, weights=limb, minlength=shape[0] * shape[1]).reshape(shape)
-            if limb is not None and limb.any()
-            else None
-            for limb in limbs
-        ]
-
-    @cached_property
-    def _is_there(self) -> Ints:
-        return np.bincount(self._cells, minlength=self.shape[0] * self.shape[1]).reshape(self.shape) > 0
-
-    def totals(self) -> list[int]:
-        """The sum of each group."""
-        return _joined([None if limb is None else limb.sum(axis=1) for limb in self._limbs], self.shape[0])
-
-    def points(self, groups: Sequence[int]) -> int:
-        """How many buckets of `groups` have rows."""
-        return len(groups) if self.shape[1] == 1 or not groups else int(self._is_there[groups].sum())
-
-    def of_groups(self, groups: Sequence[int]) -> Iterator[tuple[list[int], list[int]]]:
-        """Yield the buckets of each of `groups` that have rows, and their sums."""
-        chosen = np.array(groups, np.int64)
-        is_there = self._is_there[chosen]
-        buckets = is_there.nonzero()[1].tolist()
-        sums = _joined([None if limb is None else limb[chosen][is_there] for limb in self._limbs], len(buckets))
-        start = 0
-        for end in np.cumsum(is_there.sum(axis=1)).tolist():
-            yield buckets[start:end], sums[start:end]
-            start = end
-
-
 def _narrow(rows: pa.Table) -> pa.Table:
     """The same rows in a fifth less memory: numbers of texts in 16 bits, and of line items in 32, if they fit. Columns are of one chunk."""
     for place, name in enumerate(rows.column_names):
@@ -380,20 +336,6 @@ def _months(column: pa.ChunkedArray) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(days.indices, pc.strftime(days.dictionary.cast(pa.date32()), "%Y-%m"))
 
 
-def _joined(limbs: Sequence[Ints | None], length: int) -> list[int]:
-    """The whole numbers of which `limbs` are each 32 bits, lowest first; None: all are 0."""
-    whole = [0] * length
-    for place, limb in enumerate(limbs):
-        if limb is not None:
-            parts = limb.astype(np.int64).tolist()
-            whole = [one + (part << 32 * place) for one, part in zip(whole, parts, strict=True)]
-    return whole
-
-
-def counted(groups: Ints, number: int, weights: Ints) -> list[int]:
-    return [int(one) for one in np.bincount(groups, weights=weights, minlength=number).tolist()]
-
-
 @lru_cache(maxsize=512)
 def _buckets(granularity: str, start: date, end: date) -> _Bucket:
     """The buckets of the days of [start, end), as the statements name them."""
@@ -413,11 +355,3 @@ def _buckets(granularity: str, start: date, end: date) -> _Bucket:
 def _number(day: date) -> int:
     """The number of a day, as Arrow holds it."""
     return (day - _EPOCH).days
-
-
-def written(amount: int, digits: int = _DIGITS) -> str:
-    """An amount in units of 10**-`digits` as ClickHouse writes it: without zeros at its end."""
-    text = str(abs(amount)).zfill(digits + 1)
-    fraction = text[-digits:].rstrip("0")
-    whole = text[:-digits] if not fraction else f"{text[:-digits]}.{fraction}"
-    return f"-{whole}" if amount < 0 else whole

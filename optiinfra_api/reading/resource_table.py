@@ -12,7 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from optiinfra_api.reading.column_table import ColumnTable, Count, Sums, counted, written
+from optiinfra_api.reading.column_table import ColumnTable, Count
+from optiinfra_api.reading.exact_sums import Sums, counted, written
 
 _EXACT: Final = Context(prec=100)
 _EPOCH: Final = date(1970, 1, 1).toordinal()

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from optiinfra_api.graphql.errors import TooExpensive
 from optiinfra_api.reading import table_cache
 from optiinfra_api.reading.clickhouse_reader import ClickHouseReader, parameters
-from optiinfra_api.reading.column_table import COSTS, written
+from optiinfra_api.reading.column_table import COSTS
+from optiinfra_api.reading.exact_sums import written
 from optiinfra_api.reading.query_limits import QueryLimits
 from optiinfra_api.reading.result_cache import ResultCache
 from optiinfra_api.reading.table_cache import TABLES

@@ -54,7 +54,7 @@ async def budget_standing(
     costs, resolved = await _spent(data, budget, period, answer, instant, as_of)
     months = months_of_rates(budget.currency, costs, answer.groups, period, instant.date())
     rates = BudgetRates(budget.currency, instant.date(), await _rates(data, budget.currency, months))
-    told = told_budget(budget.amount_of(period), costs, answer.groups, period, rates)
+    told = await data.services.run(told_budget, budget.amount_of(period), costs, answer.groups, period, rates)
     return BudgetStanding(stored, period, told, answer, resolved)
 
 

@@ -24,7 +24,7 @@ _STATUS: Final = """query McpBudgets($customer: String, $asOf: DateTime) {
   budgetStatus(customerId: $customer, first: 100, asOf: $asOf) {
     nodes {
       budget { budgetId name currency } periodEnd amount spent forecast upper80 probability passedOn state dataThrough isSimulated
-      rates { currency rate rateDate source isExpected }
+      conversions { currency isExpected lowestRate highestRate lastRateDate source }
     }
     unusable { name problem }
     pageInfo { hasNextPage }
@@ -98,7 +98,7 @@ async def budget_status(caller: Caller, asked: BudgetsAsked) -> str:
             one["budget"]["name"],
             one["budget"]["currency"],
             *(one[name] for name in _OF_BUDGETS),
-            _newest_rates(one["rates"]),
+            _converted(one),
         ]
         for one in found["nodes"]
     ]
@@ -106,18 +106,20 @@ async def budget_status(caller: Caller, asked: BudgetsAsked) -> str:
     if found["unusable"]:
         head["unusable"] = found["unusable"]
     has_more = found["pageInfo"]["hasNextPage"]
-    columns = ("budget", "currency", *_OF_BUDGETS, "rates")
+    columns = ("budget", "currency", *_OF_BUDGETS, "conversions")
     return answers.table(head, columns, rows, limit=len(rows), skip=asked.skip, has_more=has_more)
 
 
-def _newest_rates(rates: list[dict[str, Any]]) -> list[list[str]]:
-    """Of each currency that was converted, the newest rate: currency, rate, its date and source, "spent" or "expected"."""
-    found = {
-        (one["currency"], "expected" if one["isExpected"] else "spent"): one
-        for one in sorted(rates, key=lambda one: one["rateDate"] or "")
-        if one["source"] != "identity"
-    }
-    return [[currency, one["rate"], one["rateDate"], one["source"], of] for (currency, of), one in found.items()]
+def _converted(one: dict[str, Any]) -> list[list[Any]]:
+    """By which rates each other currency was converted: "spent" or "expected", currency, lowest and highest rate, last date, source."""
+    return [
+        [
+            "expected" if of["isExpected"] else "spent",
+            *(of[name] for name in ("currency", "lowestRate", "highestRate", "lastRateDate", "source")),
+        ]
+        for of in one["conversions"]
+        if of["currency"] != one["budget"]["currency"]
+    ]
 
 
 async def create_budget(caller: Caller, asked: BudgetAsked) -> str:

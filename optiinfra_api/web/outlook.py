@@ -16,7 +16,7 @@ from optiinfra_api.web import budget_form, filters
 from optiinfra_api.web.visit import Visit
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.domain.exact_amounts import EXACT, plain
-from optiinfra_assets.domain.rates_used import rates_used
+from optiinfra_assets.domain.rates_used import CONVERSIONS, rates_used
 
 MONTHS_AHEAD: Final = 18
 """How far ahead the form offers months to expect something of."""
@@ -44,7 +44,7 @@ DOCUMENT: Final = f"""query Outlook($customer: String) {{
   budgetStatus(customerId: $customer, first: 100) {{
     nodes {{
       budget {{ budgetId name currency }} periodStart periodEnd amount spent forecast lower80 upper80 probability passedOn state reason
-      rates {{ currency rate rateDate source isExpected }}
+      {CONVERSIONS}
     }}
     unusable {{ budgetId problem }}
   }}
@@ -219,7 +219,7 @@ def budget_of(one: Mapping[str, Any]) -> dict[str, Any]:
         "state": state,
         "badge": badge,
         "reason": one["reason"] if one["probability"] is None else None,
-        "rates": rates_used(one["rates"], one["budget"]["currency"], filters.day),
+        "rates": rates_used(one.get("conversions", ()), one["budget"]["currency"], filters.day),
     }
 
 

@@ -61,8 +61,7 @@ OUTLOOK: Final = """query OverviewOutlook($customer: String) {
     series { currency totals { span afterCredits { expected { amount } bounds { level lower upper } } } }
   }
   budgetStatus(customerId: $customer, first: 100) {
-    nodes { budget { name currency } periodEnd amount spent forecast lower80 upper80 probability passedOn state reason
-      rates { currency rate rateDate source isExpected } }
+    nodes { budget { name currency } periodEnd amount spent forecast lower80 upper80 probability passedOn state reason }
   }
   dead: alertDeliveries(customerId: $customer, first: 5, state: DEAD) { nodes { ...Message } }
   told: alertDeliveries(customerId: $customer, first: 5) { nodes { ...Message } }

@@ -51,6 +51,46 @@ class RateUse:
     is_expected: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class ConvertedCosts:
+    """What of a budget is billed in one currency, and by which rates it was converted.
+
+    Attributes:
+        amount: as billed.
+        converted: in the currency of the budget.
+        is_expected: these costs are expected, on days that are not final.
+        rates: at least one.
+    """
+
+    currency: str
+    amount: Decimal
+    converted: Decimal
+    is_expected: bool
+    rates: Sequence[Rate]
+
+    @property
+    def days(self) -> list[date]:
+        """The dates of the quotes, in their order; none for the same currency."""
+        return sorted({one.day for one in self.rates if one.day is not None})
+
+
+def by_currency(rates: Iterable[RateUse]) -> list[ConvertedCosts]:
+    """Return what rates converted, by currency: first what is spent, then what is expected."""
+    found: dict[tuple[bool, str], list[RateUse]] = {}
+    for one in rates:
+        found.setdefault((one.is_expected, one.currency), []).append(one)
+    return [
+        ConvertedCosts(
+            currency,
+            exact_sum(one.amount for one in of),
+            exact_sum(EXACT.multiply(one.amount, one.rate.value) for one in of),
+            is_expected,
+            [one.rate for one in of],
+        )
+        for (is_expected, currency), of in sorted(found.items())
+    ]
+
+
 class RatesMissing(ValueError):
     """Costs of a budget have no rate to its currency, so that how it stands cannot be told."""
 

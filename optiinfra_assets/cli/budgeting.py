@@ -39,6 +39,7 @@ _STATUS: Final = """query CliBudgets($customer: String, $after: String, $id: Str
         }
       }
       periodStart periodEnd amount spent used forecast lower80 upper80 lower95 upper95 probability passedOn state reason dataThrough
+      conversions { currency isExpected amount converted lowestRate highestRate firstRateDate lastRateDate source }
       rates { currency rate rateDate source amount firstDay lastDay isExpected }
       finalDays { account lastDay } forecastMadeAt isSimulated
     }
@@ -199,7 +200,7 @@ def _print_status(found: Sequence[Mapping[str, Any]]) -> None:
     ]
     print_table(headers, rows, numbers={"amount", "spent", "expected", "80 % up to", "overrun"})
     for one in found:
-        for line in rates_used(one["rates"], one["budget"]["currency"]):
+        for line in rates_used(one["conversions"], one["budget"]["currency"]):
             click.echo(f"{one['budget']['name']}: {line}")
     if any(one["isSimulated"] for one in found):
         click.echo("simulated")

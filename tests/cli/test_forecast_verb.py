@@ -191,6 +191,7 @@ def test_a_budget_in_another_currency_names_its_rates(asked: Run, settings: Sett
         "all: Expected in USD at 4 XCL (TEST, 2026-04-19).",
     ]
     found = json.loads(asked(*at, "--json").out)[0]
+    assert sum(Decimal(one["converted"]) for one in found["conversions"]) == Decimal(found["forecast"])
     assert sum(Decimal(one["amount"]) * Decimal(one["rate"]) for one in found["rates"]) == Decimal(found["forecast"])
 
 

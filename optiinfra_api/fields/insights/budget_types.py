@@ -146,6 +146,23 @@ class BudgetRate:
     )
 
 
+@strawberry.type(description="What of a budget is billed in one currency, and by which rates it was converted.")
+class BudgetConversion:
+    currency: str = strawberry.field(description="The currency in which these costs are billed.")
+    is_expected: bool = strawberry.field(
+        description="They are the part of `forecast` that is expected; false: they are a part of `spent`."
+    )
+    amount: DecimalText = strawberry.field(description="What they are, as billed.")
+    converted: DecimalText = strawberry.field(description="What they are in the currency of the budget, exact.")
+    lowest_rate: DecimalText = strawberry.field(description="The lowest rate that converted some of them.")
+    highest_rate: DecimalText = strawberry.field(description="The highest one; the same if there was one.")
+    first_rate_date: DateText | None = strawberry.field(
+        description="The earliest date of their quotes. Null: the same currency."
+    )
+    last_rate_date: DateText | None = strawberry.field(description="The latest one.")
+    source: str = strawberry.field(description="Who quoted them, as in `rates`, by commas if there are several.")
+
+
 @strawberry.type(description="How a budget stands in its period.")
 class BudgetStatusEntry:
     budget: CostBudget = strawberry.field(description="The budget.")
@@ -169,8 +186,11 @@ class BudgetStatusEntry:
     )
     state: BudgetState = strawberry.field(description="How it stands, in one word.")
     reason: str = strawberry.field(description="What to know of the forecast.")
+    conversions: list[BudgetConversion] = strawberry.field(
+        description="What of `spent`, and then of what is expected, is billed in each currency, and by which rates it was converted."
+    )
     rates: list[BudgetRate] = strawberry.field(
-        description="By which rates costs were converted to the currency of the budget: of `spent`, then of what is expected."
+        description="Each rate by which costs were converted: of `spent`, then of what is expected. Up to one a day and currency."
     )
     data_through: datetime | None = strawberry.field(
         description="The forecast knows costs up to this instant, exclusive."

@@ -14,6 +14,7 @@ from optiinfra_api.fields.costs.arguments import CostBasis, cost_query
 from optiinfra_api.fields.insights.budget_standing import BudgetStanding, budget_standing
 from optiinfra_api.fields.insights.budget_types import (
     BudgetCadence,
+    BudgetConversion,
     BudgetFilter,
     BudgetInput,
     BudgetMonth,
@@ -33,7 +34,7 @@ from optiinfra_api.graphql.errors import InvalidArgument
 from optiinfra_api.graphql.resolvers import resolved
 from optiinfra_api.graphql.scalars import DateText, DecimalText, decimal_text
 from optiinfra_api.reading.cost_query import digest
-from optiinfra_assets.analytics.budget_rates import MORE_RATES, RatesMissing, RateUse
+from optiinfra_assets.analytics.budget_rates import MORE_RATES, ConvertedCosts, RatesMissing, RateUse, by_currency
 from optiinfra_assets.database.errors import RecordNotFound
 from optiinfra_assets.domain.budgets import Budget, Cadence
 from optiinfra_assets.domain.charge_filters import FILTERS, ChargeFilter
@@ -287,11 +288,28 @@ def _status(standing: BudgetStanding, history: _History) -> BudgetStatusEntry:
         passed_on=None if status.passed_on is None else DateText(status.passed_on.isoformat()),
         state=BudgetState(status.standing.value),
         reason=standing.told.reason,
+        conversions=[_conversion(one) for one in by_currency(standing.told.rates)],
         rates=[_rate(one) for one in standing.told.rates],
         data_through=standing.answer.made.data_through,
         final_days=final_days(standing.answer.groups),
         forecast_made_at=standing.answer.made.made_at,
         is_simulated=standing.answer.made.is_simulated,
+    )
+
+
+def _conversion(costs: ConvertedCosts) -> BudgetConversion:
+    values = sorted(one.value for one in costs.rates)
+    days = [DateText(day.isoformat()) for day in costs.days]
+    return BudgetConversion(
+        currency=costs.currency,
+        is_expected=costs.is_expected,
+        amount=decimal_text(costs.amount),
+        converted=decimal_text(costs.converted),
+        lowest_rate=decimal_text(values[0]),
+        highest_rate=decimal_text(values[-1]),
+        first_rate_date=days[0] if days else None,
+        last_rate_date=days[-1] if days else None,
+        source=", ".join(sorted({one.source for one in costs.rates})),
     )
 
 

@@ -28,6 +28,7 @@ CREATE = """mutation($budget: BudgetInput!) { createBudget(budget: $budget) {
 STATUS = """query($id: String, $asOf: DateTime) { budgetStatus(first: 100, budgetId: $id, asOf: $asOf) {
   nodes {
     budget { name } amount spent forecast lower80 upper80 lower95 upper95 probability state reason
+    conversions { currency isExpected amount converted lowestRate highestRate firstRateDate lastRateDate source }
     rates { currency rate rateDate source amount firstDay lastDay isExpected }
   }
   unusable { name problem }
@@ -168,6 +169,15 @@ def test_all_currencies_count_at_the_rates_that_are_told(
             assert Fraction(one["rate"]) == books.rate(one["currency"], into, day)
             same = ("identity", None)
             assert (one["source"], one["rateDate"]) == same if one["currency"] == into else one["source"] == "TEST"
+        sums = [one for one in found["conversions"] if one["isExpected"] is is_expected]
+        assert sum((Fraction(one["converted"]) for one in sums), Fraction(0)) == total
+        for one in sums:
+            of = [rate for rate in told if rate["currency"] == one["currency"]]
+            assert Fraction(one["amount"]) == sum((Fraction(rate["amount"]) for rate in of), Fraction(0))
+            values = sorted(Fraction(rate["rate"]) for rate in of)
+            assert [Fraction(one["lowestRate"]), Fraction(one["highestRate"])] == [values[0], values[-1]]
+            dates = sorted(rate["rateDate"] or "" for rate in of)
+            assert [one["firstRateDate"] or "", one["lastRateDate"] or ""] == [dates[0], dates[-1]]
     newest = {one["rateDate"] for one in found["rates"] if one["isExpected"] and one["currency"] != into}
     assert newest == {str(QUOTED)}
     lower, upper = Fraction(found["lower80"]), Fraction(found["upper80"])

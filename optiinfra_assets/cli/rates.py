@@ -162,7 +162,7 @@ def _month(text: str) -> date:
     try:
         return BillingPeriod.parse(text).start.date()
     except ValueError:
-        raise click.UsageError(f"--month: {text!r} is not accepted: use YYYY-MM") from None
+        raise click.UsageError(f"--month: {text!r} is not accepted: use YYYY-MM, from 1970 to 2105") from None
 
 
 def _show(done: str, found: RateOverride, *, as_json: bool) -> None:

@@ -174,7 +174,7 @@ def _first_day(month: str) -> date:
     try:
         return BillingPeriod.parse(month).start.date()
     except ValueError:
-        raise ValueError(f"month: {month!r} is not accepted: use YYYY-MM") from None
+        raise ValueError(f"month: {month!r} is not accepted: use YYYY-MM, from 1970 to 2105") from None
 
 
 def _refused(error: ValueError) -> RateNotAccepted:

@@ -37,7 +37,7 @@ def test_a_customers_own_rates(world: World) -> None:
     assert customer.data(REMOVE, month="2020-05")["removeRate"] == {"rate": {"rate": "0.66"}}
     assert customer.data(REMOVE, month="2020-05")["removeRate"]["code"] == "RATE_NOT_FOUND"
     for changed, said in (
-        ({"month": "2020-13"}, "month: '2020-13' is not accepted: use YYYY-MM"),
+        ({"month": "2020-13"}, "month: '2020-13' is not accepted: use YYYY-MM, from 1970 to 2105"),
         ({"rate": "0"}, "rate: '0' is not accepted: use a number above 0, such as 1.0842"),
         ({"to": "NOK"}, "currency: 'NOK' is not accepted: use two currencies; one is 1 in itself"),
         ({"from": "nok"}, "currency: 'nok' is not accepted: use an ISO 4217 code, such as USD"),

@@ -95,7 +95,7 @@ class ApiServices(Services):
             lambda customer_id: self.run_for(customer_id, metadata.slices.freshness, customer_id), self.news
         )
         rates = RateBook(
-            metadata.rates, self.run, self.run_for, partial(start_rates, metadata.rates), self.news, utc_today, answers
+            metadata.rates, self.run, self.run_for, partial(start_rates, metadata.rates), self.news, utc_today
         )
         self.begin_rates = rates.begin
         self.display = partial(display_of, rates)

@@ -118,7 +118,7 @@ class ClickHouseReader:
         self, statement: str, values: dict[str, Any], count: Callable[..., None] | None = None
     ) -> list[dict[str, Any]]:
         """Return the rows of ``sql/clickhouse/queries/<statement>.sql``; `values` may hold more than the statement binds, and `columns`: of
-        its select list only these are needed. Rows of daily series that come from memory are converted by `conversion`, if it is there.
+        its select list only these are needed. Rows of daily series are converted by `conversion`, if it is there.
 
         ClickHouse itself shows the statement only the rows of the customer in `values`; see `warehouse.tenant_filter`. If the statement
         ran over the same generations before, the answer may come from the cache. `count` is told the number of rows, and their bytes as
@@ -146,21 +146,29 @@ class ClickHouseReader:
             )
             if table is None:
                 billed = None if conversion is None else self._answers.get(ResultCache.key(text, used, only))
-                if billed is not None:
+                if billed is None:
+                    rows = await self._read(text, used, only, count)
+                else:
                     record.statements["memory"] += 1
-                    return _parsed(billed, count)
-                return await self._read(text, used, only, count)
+                    rows = _parsed(billed, count)
+                if conversion is not None and conversion.convert is not None:
+                    await conversion.convert(rows, values["start"])
+                    self._keep(key, rows)
+                return rows
             record.statements["ClickHouse" if was_fetched else "memory"] += 1
             run = asyncio.to_thread if len(table) > _OFF_THE_LOOP else _at_once
             if conversion is not None:
                 months = await run(table.months, bound) if table.lacks_rates(bound) else {}
                 bound["rates"] = await conversion.rates_of(months)
             rows = await run(table.rows, bound, count)
-            self._answers.keep(key, b"\n".join(map(orjson.dumps, rows)))
+            self._keep(key, rows)
             record.count_rows(len(rows))
             return rows
         record.statements["memory"] += 1
         return _parsed(answer, count)
+
+    def _keep(self, key: bytes | None, rows: list[dict[str, Any]]) -> None:
+        self._answers.keep(key, b"\n".join(map(orjson.dumps, rows)))
 
     async def _fetch(self, customer_id: str, table: str, generations: Sequence[int], most: int) -> bytes:
         """The rows of a derived table as an Arrow stream; see `TableCache`."""

@@ -14,8 +14,6 @@ from itertools import pairwise
 from operator import mul
 from typing import Any, Final
 
-import orjson
-
 from optiinfra_api.graphql.errors import InvalidArgument
 from optiinfra_api.reading.rate_book import KnownRate, RateBook, RatesByDay, known_rate
 from optiinfra_api.reading.rated_costs import ConversionAsked
@@ -70,9 +68,10 @@ class Display:
         return [missing_rates(one, self.currency, days) for one, days in sorted(self.missing.items())]
 
     async def asked(self, granularity: str) -> ConversionAsked:
-        """What a question is told, so that rows that come from memory are converted there; see `series` for `granularity`."""
+        """What a question is told, so that its rows are converted where they are read, and kept so; see `series` for `granularity`."""
         rates_of = partial(self.rates.of, self.customer_id, self.currency)
-        return ConversionAsked(self.currency, granularity, self.columns, await self._known_state(), rates_of)
+        convert = partial(self._convert, granularity=granularity)
+        return ConversionAsked(self.currency, granularity, self.columns, await self._known_state(), rates_of, convert)
 
     async def series(self, rows: list[Row], granularity: str = "daily", start: date | None = None) -> None:
         """Convert rows of daily amounts: to each is added ``converted``, fields of a converted sum, and of ``converted_amounts`` and
@@ -85,7 +84,8 @@ class Display:
             start: first day of the period.
         """
         if not (rows and "missing" in rows[0]):
-            await self._add(rows, granularity, start)
+            await self._known_state()
+            await self._convert(rows, start, granularity)
         for row in rows:
             if row["missing"]:
                 self.missing.setdefault(row["currency"], set()).update(row["missing"])
@@ -99,20 +99,6 @@ class Display:
         if self.state is None:
             self.state, self.method = await self.rates.state(self.customer_id)
         return self.state
-
-    async def _add(self, rows: list[Row], granularity: str, start: date | None) -> None:
-        state = await self._known_state()
-        columns = [] if granularity == "whole" else sorted(self.columns)
-        asked = [(row["currency"], row["dates"], row["amounts"]) for row in rows]
-        key = self.rates.converted_key(
-            [self.customer_id, self.currency, granularity, str(start), columns, state, asked]
-        )
-        kept = self.rates.converted.get(key)
-        found = orjson.loads(kept) if kept else await self._series(granularity, start, columns, rows)
-        if not kept:
-            self.rates.converted.keep(key, orjson.dumps(found))
-        for row, more in zip(rows, found, strict=True):
-            row |= more
 
     async def charges(self, rows: list[Row], costs: Collection[str]) -> None:
         """Convert line items: to each is added ``converted``, by cost the fields of a converted sum.
@@ -141,22 +127,19 @@ class Display:
                     if row.get(cost) is not None
                 }
 
-    async def _series(
-        self, granularity: str, start: date | None, columns: Collection[str], rows: list[Row]
-    ) -> list[Row]:
-        """What is added to each of `rows`."""
+    async def _convert(self, rows: list[Row], start: date | None, granularity: str) -> None:
+        """As `series`, of rows that are not converted."""
+        columns = frozenset[str]() if granularity == "whole" else self.columns
         by_day = await self._rates(rows)
         bucket_of = _bucket_of(granularity, start)
         same: dict[tuple[str, tuple[str, ...]], _RatedDays] = {}  # most series of an answer have the same days
-        found = []
         with localcontext(EXACT):
             for row in rows:
                 key = row["currency"], tuple(row["dates"])
                 days = same.get(key)
                 if days is None:
                     days = same[key] = self._rated(key[1], by_day.get(key[0]), bucket_of, columns)
-                found.append(days.converted(row["amounts"], columns))
-        return found
+                row |= days.converted(row["amounts"], columns)
 
     async def resources(self, rows: list[Row], days: list[Row]) -> None:
         """Convert sums of resources: to each is added ``converted``, the fields of a converted sum.

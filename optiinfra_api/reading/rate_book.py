@@ -5,7 +5,6 @@ A rate of a month that has ended is stored when it is first asked for, before an
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -13,11 +12,9 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
-import orjson
 from cachetools import LRUCache
 
 from optiinfra_api.reading.news import RATES, News
-from optiinfra_api.reading.result_cache import ResultCache
 from optiinfra_assets.analytics.currency import (
     EURO,
     RATE_DIGITS,
@@ -85,7 +82,6 @@ class RateBook:
         begin: Callable[[], None],
         news: News,
         today: Callable[[], date],
-        converted: ResultCache,
     ) -> None:
         """
         Args:
@@ -95,9 +91,7 @@ class RateBook:
             begin: stores rates to begin with, if there are none.
             news: tells of changes.
             today: the present UTC day.
-            converted: keeps what was converted, see `converted_key`.
         """
-        self.converted = converted
         self._rates = rates
         self._run = run
         self._run_for = run_for
@@ -131,11 +125,6 @@ class RateBook:
                 await self._add(customer_id, customer, known, missing)
             found[currency] = known.days
         return found
-
-    @staticmethod
-    def converted_key(parts: list[Any]) -> bytes:
-        """The key of what was converted, in `converted`: a hash of whose it is, of what, into what, and of the state of the rates."""
-        return hashlib.blake2b(b"converted" + orjson.dumps(parts), digest_size=32).digest()
 
     async def state(self, customer_id: str) -> tuple[str, RateMethod]:
         """Return a text that changes whenever a rate for this customer may, and which rate converts a charge."""

@@ -44,6 +44,7 @@ class ConversionAsked:
         columns: of the columns of a converted series, those that are wanted.
         state: changes whenever a rate may.
         rates_of: returns the rates of the months (``YYYY-MM``) of each currency.
+        convert: converts rows of a statement, by day, as `Display.series` does, from the first day of the period on; None: nothing does.
     """
 
     currency: str
@@ -51,6 +52,7 @@ class ConversionAsked:
     columns: frozenset[str]
     state: str
     rates_of: Callable[[Mapping[str, Collection[str]]], Awaitable[Mapping[str, RatesByDay]]]
+    convert: Callable[[list[Row], date], Awaitable[None]] | None = None
 
     @property
     def key(self) -> list[Any]:

@@ -261,7 +261,9 @@ def _month_amount(text: str) -> tuple[Any, Decimal]:
     try:
         return BillingPeriod.parse(month).start.date(), _amount("--month-amount", amount)
     except ValueError:
-        raise click.UsageError(f"--month-amount: {text!r} is not accepted: use YYYY-MM=AMOUNT, from 1970 to 2105") from None
+        raise click.UsageError(
+            f"--month-amount: {text!r} is not accepted: use YYYY-MM=AMOUNT, from 1970 to 2105"
+        ) from None
 
 
 def _amount(option: str, text: str) -> Decimal:

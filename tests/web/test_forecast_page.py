@@ -30,7 +30,7 @@ def test_the_page_shows_sums_with_their_bounds_and_budgets(site: Site) -> None:
         assert "Nothing is forecast yet" in said
         assert "There is no budget" in said
     spend(customer, hostile=True)
-    days = [date(2026, 11, day) for day in range(1, 17)]
+    days = [date(2026, 11, day) for day in range(1, 31)]  # all of them: other tests quote some
     site.world.metadata.rates.update("ECB", [(day, "USD", Decimal("1.2")) for day in days])
     with site.signed_in(customer.token) as browser:
         author = Principal("author", "author", customer.customer_id, "operator")
@@ -52,7 +52,7 @@ def test_the_page_shows_sums_with_their_bounds_and_budgets(site: Site) -> None:
             "Over",
             "wide",
             "Within",
-            "Spent in EUR at 1.2 USD (ECB, 1 Nov 2026 to 16 Nov 2026). Expected in EUR at 1.2 USD (ECB, 16 Nov 2026).",
+            "Spent in EUR at 1.2 USD (ECB, 1 Nov 2026 to 17 Nov 2026). Expected in EUR at 1.2 USD (ECB, 18 Nov 2026).",
             "Cannot be told 1.00 XPG",
             "There is no rate from EUR to XPG on days from 2026-11-01 to 2026-11-17 and from USD to XPG",
         ):

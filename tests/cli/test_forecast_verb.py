@@ -29,7 +29,7 @@ AS_OF = datetime(2026, 4, 21, 12, tzinfo=UTC)
 @pytest.fixture
 def asked(settings: Settings, connected: Run, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     """The command line beside an API whose customer has 16 weeks of costs, 10 a day."""
-    with serving(settings) as url:
+    with serving(settings, clock=lambda: AS_OF) as url:
         monkeypatch.setenv("OPTIINFRA_API_PORT", str(urlsplit(url).port))
         warehouse, metadata = Warehouse.connect(settings), Metadata.connect(settings)
         metadata.customers.add("acme")

@@ -153,7 +153,9 @@ def _record_in_clickhouse(client: Client, migration: Migration) -> None:
     clickhouse.run(client, sql_files.read("clickhouse", "store", "record_migration.sql"), values)
 
 
-_CREATE = re.compile(r"^(CREATE (?:TABLE|VIEW) IF NOT EXISTS \S+)$", re.MULTILINE)
+_CREATE = re.compile(
+    r"^(CREATE (?:TABLE|VIEW|MATERIALIZED VIEW) IF NOT EXISTS \S+|DROP VIEW IF EXISTS \S+)$", re.MULTILINE
+)
 _ALTER_TABLE = re.compile(r"^(ALTER TABLE \S+)", re.MULTILINE)
 _ACCESS = re.compile(r"^(CREATE ROLE IF NOT EXISTS \S+|CREATE ROW POLICY IF NOT EXISTS \S+|GRANT)", re.MULTILINE)
 _ENGINE = re.compile(r"^(ENGINE = )(\w*MergeTree)", re.MULTILINE)

@@ -31,6 +31,12 @@ def read(*parts: str) -> str:
     return statement(project_file("sql", *parts), project_file("sql", parts[0], "fragments"))
 
 
+def read_without(included: str, *parts: str) -> str:
+    """Return the statement in ``sql/<parts>`` like `read`, without what it includes as `included`."""
+    fragments = project_file("sql", parts[0], "fragments")
+    return statement(project_file("sql", *parts), fragments, {**LISTS, included: ""})
+
+
 def read_focus(version: Version, x_names: Sequence[str] = ()) -> str:
     """Return the statement of line items as a file of a FOCUS version, with the columns `x_names` after FOCUS's own."""
     folder = project_file("sql", "clickhouse")

@@ -1,4 +1,7 @@
-"""Publish what several attempts have read, by statements that they share; each slice succeeds or fails alone."""
+"""Publish what several attempts have read, by statements that they share; each slice succeeds or fails alone.
+
+Three statements publish whatever is held in memory: one inserts and derives it, one compares, one makes it visible.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from optiinfra_assets.database.errors import WarehouseUnavailable
 from optiinfra_assets.domain.publications import Publication
 from optiinfra_assets.ingestion.slice_attempt import SliceAttempt, SliceResult
-from optiinfra_assets.warehouse.loading import insert
+from optiinfra_assets.warehouse.loading import insert_and_derive
 from optiinfra_assets.warehouse.warehouse import Warehouse
 
 Results = dict[SliceAttempt, SliceResult | Exception]
@@ -39,9 +42,11 @@ def _write(attempts: Sequence[SliceAttempt], warehouse: Warehouse) -> Results:
     """Write and derive all rows; return the attempts of which the database does not hold what was read."""
     held = [one for one in attempts if not one.is_written]
     with _timed(held, "insert"):
-        insert(warehouse.client, [(one.slice, one.generation, one.items) for one in held])
-    with _timed(attempts, "derive"):
-        warehouse.derive({one.generation: one.slice for one in attempts})
+        insert_and_derive(warehouse.client, [(one.slice, one.generation, one.items) for one in held])
+    written = [one for one in attempts if one.is_written]
+    if written:
+        with _timed(written, "derive"):
+            warehouse.derive({one.generation: one.slice for one in written})
     with _timed(attempts, "verify"):
         unequal = warehouse.unequal({one.generation: (one.slice, one.items.loaded) for one in attempts})
     return {one: unequal[one.generation] for one in attempts if one.generation in unequal}
@@ -73,7 +78,8 @@ def _show(attempts: Sequence[SliceAttempt], warehouse: Warehouse) -> Results:
         return results
     try:
         with _timed(attempts, "publish"):
-            published = warehouse.publish([one.publication() for one in attempts])
+            before = {one.slice: one.before for one in attempts}
+            published = warehouse.publish([one.publication() for one in attempts], before)
     except Exception as error:  # noqa: BLE001 - as above
         return dict.fromkeys(attempts, error)
     for one in attempts:

@@ -50,7 +50,7 @@ class SliceResult:
         collection: the provider's stream, read to its end.
         loaded: line items and totals of that stream.
         seconds: duration of each stage: read (waiting for the provider), then those of all slices that were published together: insert,
-            derive, verify, publish. `hash` only beside one of an earlier version.
+            derive (only of those that were written while they were read), verify, publish. `hash` only beside one of an earlier version.
     """
 
     slice: Slice

@@ -1,16 +1,16 @@
 """Loads line items into ``raw_costs``: one INSERT of one Arrow stream over HTTP, in bounded memory, with exact totals of what was sent.
 
-`LineItemBuffer` counts what a source returns and holds it while it is little: then several small slices are inserted by one statement,
-and nothing is written if it is what is published. A thread reads and encodes batches while the caller's thread sends them, so that
-reading and inserting overlap. If reading fails, this aborts the request before its end: ClickHouse then fails the insert, and the rows it
-had already written belong to a generation that is never published.
+`LineItemBuffer` counts what a source returns and holds it while it is little: then several small slices are inserted and derived by one
+statement, and nothing is written if it is what is published. A thread reads and encodes batches while the caller's thread sends them, so
+that reading and inserting overlap. If reading fails, this aborts the request before its end: ClickHouse then fails the insert, and the
+rows it had already written belong to a generation that is never published.
 """
 
 from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import UTC, date
@@ -28,6 +28,7 @@ from optiinfra_assets.domain.accounts import Slice
 from optiinfra_assets.domain.exact_amounts import EXACT
 from optiinfra_assets.domain.publications import MEASURES, Totals
 from optiinfra_assets.line_items.content_hash import ContentHash
+from optiinfra_assets.warehouse.collected_views import SOURCE
 
 HELD_BYTES: Final = 32 * 2**20
 """Line items of one source are held in memory up to so many bytes: about 50,000. More are written while they are read, which takes half
@@ -38,6 +39,8 @@ BATCHES_AHEAD = 3
 
 _SETTINGS = {"async_insert": 0}
 """With this an acknowledged insert is written, independent of the server's default."""
+_ONE_BLOCK = {"min_insert_block_size_rows": 2**31, "min_insert_block_size_bytes": 2**31, "parallel_view_processing": 1}
+"""With these, rows that are held in memory are one block of an insert, in however many pieces they came; its views work side by side."""
 _COMPRESSED = pa.ipc.IpcWriteOptions(compression="lz4")
 """Compression pays even on loopback: a fifth of the bytes to copy, 10 % less CPU here and no more in ClickHouse."""
 _WIDE = pa.decimal256(76, 18)
@@ -117,8 +120,16 @@ def load(client: Client, slice_: Slice, generation: int, batches: Iterable[pa.Re
     return items.loaded
 
 
+def insert_and_derive(client: Client, parts: Iterable[tuple[Slice, int, Iterable[pa.RecordBatch]]]) -> None:
+    """Insert line items that are held in memory, and the rows of all derived tables, by one statement; as `insert` otherwise.
+
+    If it fails, some of the tables may have their rows.
+    """
+    _insert(client, SOURCE, parts, _SETTINGS | _ONE_BLOCK)
+
+
 def insert(client: Client, parts: Iterable[tuple[Slice, int, Iterable[pa.RecordBatch]]]) -> None:
-    """Insert line items of slices by one statement, each slice as one unpublished generation.
+    """Insert line items of slices into ``raw_costs`` by one statement, each slice as one unpublished generation.
 
     Args:
         client: clickhouse_connect client of the warehouse.
@@ -129,6 +140,15 @@ def insert(client: Client, parts: Iterable[tuple[Slice, int, Iterable[pa.RecordB
     Raises:
         WarehouseUnavailable: the connection to ClickHouse was lost. Errors of the batches are raised unchanged.
     """
+    _insert(client, "raw_costs", parts, _SETTINGS)
+
+
+def _insert(
+    client: Client,
+    table: str,
+    parts: Iterable[tuple[Slice, int, Iterable[pa.RecordBatch]]],
+    settings: Mapping[str, int],
+) -> None:
     with _Stream(batch for part in parts for batch in _with_ours(*part)) as stream:
         first = next(stream, None)
         if first is None:
@@ -136,10 +156,10 @@ def insert(client: Client, parts: Iterable[tuple[Slice, int, Iterable[pa.RecordB
         try:
             with clickhouse.clickhouse_errors(client):
                 client.raw_insert(
-                    "raw_costs",
+                    table,
                     stream.names,
                     insert_block=_body(first, stream),
-                    settings=_SETTINGS,
+                    settings=dict(settings),
                     fmt="ArrowStream",
                 )
         except Exception:

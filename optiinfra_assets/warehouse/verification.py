@@ -26,17 +26,14 @@ def unequal(
 ) -> dict[int, IntegrityError]:
     """Compare ``raw_costs`` with what was sent, and each table of `derived` with ``raw_costs``; see `Warehouse.unequal`."""
     customers = sorted({slice_.customer_id for slice_, _ in sent.values()})
-    values: dict[str, Any] = {"customers": customers, "generations": list(sent)}
-    raw: dict[int, _Sums] = defaultdict(dict)
-    for row in clickhouse.rows(client, "raw_sums.sql", values):
-        raw[row.pop("generation")][row.pop("billing_currency")] = row
+    values = {"customers": customers, "generations": list(sent), "tables": clickhouse.matching(derived)}
     sums: dict[tuple[int, str], _Sums] = defaultdict(dict)
-    for row in clickhouse.rows(client, "derived_sums.sql", values | {"tables": clickhouse.matching(derived)}):
+    for row in clickhouse.rows(client, "sums_of_generations.sql", values):
         sums[row.pop("generation"), row.pop("table")][row.pop("billing_currency")] = row
     found = {}
     for generation, (slice_, loaded) in sent.items():
         tables = {table: sums[generation, table] for table in derived}
-        for difference in _differences(raw[generation], tables, loaded):
+        for difference in _differences(sums[generation, "raw_costs"], tables, loaded):
             found[generation] = IntegrityError(f"{slice_} generation {generation}: {difference}: collect it again")
             break
     return found

@@ -7,10 +7,12 @@ until `publish` has inserted its single row. `collect_garbage` removes the rows 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -41,6 +43,8 @@ _CLUSTER_SETTINGS = {
     "insert_deduplicate": 0,
 }
 
+_PUBLISHING = {"async_insert": 0, "date_time_input_format": "best_effort", "input_format_skip_unknown_fields": 0}
+"""Of the insert of publications: written once it is acknowledged; instants in ISO 8601; a column that does not exist is an error."""
 
 READERS = 200
 """Most connections of one process that only reads."""
@@ -79,13 +83,18 @@ class Warehouse:
     def migrate(self, *, dry_run: bool = False) -> list[str]:
         """Bring the tables up to date; return the statements that ran, or with `dry_run` would run.
 
-        This also fills a derived table that a migration adds, for all published generations, and creates the role and the row policies
-        of the reader if one is configured.
+        This also creates the views of `collected_views`, fills a derived table that a migration adds, for all published generations,
+        and creates the role and the row policies of the reader if one is configured.
 
         Raises:
             MigrationError: the recorded migrations do not match the files of this version.
         """
+        from optiinfra_assets.warehouse import (
+            collected_views,
+        )  # a process that only reads loads no module that only writes
+
         ran = migrations.migrate_clickhouse(self.client, self._cluster, dry_run=dry_run)
+        ran += collected_views.create_views(self.client, self._cluster, derived_tables(), dry_run=dry_run)
         if self._has_reader:
             ran += tenant_filter.create_row_policies(self.client, self._cluster, dry_run=dry_run)
         if not dry_run:
@@ -173,24 +182,37 @@ class Warehouse:
         found = [Publication.of(row) for row in clickhouse.rows(self.client, "current_publications.sql", values)]
         return {one.slice: one for one in found}
 
-    def publish(self, publications: Sequence[Publication]) -> dict[int, Publication | PublicationRefused]:
+    def publish(
+        self, publications: Sequence[Publication], previous: Mapping[Slice, Publication | None] | None = None
+    ) -> dict[int, Publication | PublicationRefused]:
         """Make generations of different slices visible by inserting one row for each, all in one statement.
 
         If the clock is behind the previous publication of a slice, `published_at` becomes one microsecond after that one.
 
+        Args:
+            publications: what readers are to see.
+            previous: what readers see now of these slices, if the caller has read it since it holds their locks; read here if None.
+
         Returns:
             By generation: the publication as stored, or why it is refused: this generation of the slice or a newer one is published.
         """
-        previous = self.currents(one.slice for one in publications)
+        if previous is None:
+            previous = self.currents(one.slice for one in publications)
         results = {one.generation: _following(previous.get(one.slice), one) for one in publications}
         accepted = [one for one in results.values() if isinstance(one, Publication)]
         if accepted:
             generations = {one.generation for one in accepted}
             self._uncertain |= generations
-            # Insert it as a body, not as parameters: the sources of one publication can be longer than the URLs a server accepts.
-            rows = [one.values() for one in accepted]
             with clickhouse.clickhouse_errors(self.client):
-                self.client.insert("publications", [list(row.values()) for row in rows], column_names=list(rows[0]))
+                # As JSON: of typed rows the client asks the types first, by a statement of its own. As a body, not as parameters: the
+                # sources of one publication can be longer than the URLs a server accepts.
+                self.client.raw_insert(
+                    "publications",
+                    list(accepted[0].values()),
+                    insert_block="\n".join(json.dumps(one.values(), default=_as_text) for one in accepted),
+                    settings=_PUBLISHING,
+                    fmt="JSONEachRow",
+                )
             self._uncertain -= generations
         return results
 
@@ -246,6 +268,11 @@ class Warehouse:
         return retention.collect_garbage(
             self.client, _filled_tables(), now, retention_days, live_generations, dry_run=dry_run
         )
+
+
+def _as_text(value: Decimal | date | datetime) -> str:
+    """As ClickHouse reads it from JSON, exactly."""
+    return f"{value:f}" if isinstance(value, Decimal) else value.isoformat()
 
 
 def _following(previous: Publication | None, publication: Publication) -> Publication | PublicationRefused:

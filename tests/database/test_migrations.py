@@ -15,7 +15,7 @@ from optiinfra_assets.database.errors import MigrationError
 from optiinfra_assets.database.migrations import AppliedMigration, Migration, on_cluster, pending
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.settings import Settings, project_file
-from optiinfra_assets.warehouse.warehouse import Warehouse
+from optiinfra_assets.warehouse.warehouse import Warehouse, derived_tables
 
 DATABASES = ["clickhouse", "postgres"]
 
@@ -82,7 +82,8 @@ def expected(target: Target) -> list[tuple[int, str]]:
 
 
 def test_from_zero_and_again(target: Target) -> None:
-    assert len(target.migrate()) == len(expected(target))
+    views = len(derived_tables()) + 1 if target.name == "clickhouse" else 0
+    assert len(target.migrate()) == len(expected(target)) + views
     assert target.record() == expected(target)
     assert target.migrate() == []
     assert target.record() == expected(target)
@@ -179,7 +180,7 @@ def test_on_a_cluster_every_table_is_replicated() -> None:
         text = on_cluster(file.text, "costs")
         assert on_cluster(file.text, None) == file.text
         assert "ON CLUSTER 'costs'" in text, file
-        if "CREATE TABLE" in text:
+        if "CREATE TABLE" in text and "ENGINE = Null" not in text:
             assert "\nENGINE = ReplicatedMergeTree" in text
             assert "\nENGINE = MergeTree" not in text
     altered = on_cluster("-- Why.\nALTER TABLE raw_costs ADD COLUMN IF NOT EXISTS x String", "costs")

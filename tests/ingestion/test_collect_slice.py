@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from orchestrated import Files, Platform, Scripted
 
+from optiinfra_assets.database.errors import IntegrityError
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.domain.errors import NothingThere
 from optiinfra_assets.domain.source_warnings import SourceWarning
@@ -236,6 +237,34 @@ def test_only_what_is_new_is_published(platform: Platform, files: Files, is_of_a
     assert sums(platform, "acme.files") == {Decimal(4)}
     assert collect(platform, "acme.files").outcome is CollectionOutcome.UNCHANGED
     assert platform.metadata.slices.live_generations() == frozenset()
+
+
+def test_a_new_slice_takes_five_statements(platform: Platform, files: Files) -> None:
+    """In a run of its own; of those of a run, one is asked once."""
+
+    def statements() -> int:
+        counted = "SELECT value FROM system.events WHERE event = 'Query'"
+        return int(platform.warehouse.client.query(counted).first_row[0])
+
+    platform.add_account("acme.files", location=str(files.path))
+    for amounts in (["1", "2"], ["1", "3"]):
+        files.write("october", "2026-10", amounts)
+        before = statements()
+        assert collect(platform, "acme.files").outcome is CollectionOutcome.PUBLISHED
+        assert statements() - before - 1 <= 5
+    assert sums(platform, "acme.files") == {Decimal(4)}
+
+
+def test_a_table_that_is_not_filled_keeps_a_slice_from_readers(platform: Platform, files: Files) -> None:
+    files.write("october", "2026-10", ["1", "2"])
+    platform.add_account("acme.files", location=str(files.path))
+    platform.warehouse.client.command("DROP VIEW collected_to_cost_by_day")
+    with pytest.raises(IntegrityError, match="cost_by_day has billed_cost 0 USD, expected 3"):
+        collect(platform, "acme.files")
+    assert platform.warehouse.resolve("acme").generations == ()
+    platform.warehouse.migrate()
+    collect(platform, "acme.files")
+    assert sums(platform, "acme.files") == {Decimal(3)}
 
 
 def test_what_failed_attempts_leave_has_a_bound_though_nothing_else_is_published(

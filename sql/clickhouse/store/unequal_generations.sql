@@ -1,5 +1,5 @@
 -- Published generations, without those that retention has removed, whose line items are not those that were published: their number, or the
--- exact sum of a cost in a currency, differs. Sums have 256 bits, as in raw_sums.sql.
+-- exact sum of a cost in a currency, differs. Sums have 256 bits, as in sums_of_generations.sql.
 SELECT customer_id, provider, account_id, billing_period, generation
 FROM publications AS published
 LEFT JOIN

@@ -17,6 +17,7 @@ from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
 import clickhouse_connect
+import psutil
 import psycopg
 import pytest
 from clickhouse_connect.driver.client import Client
@@ -35,6 +36,15 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 # Each worker imports all tests, of which nothing is ever garbage: looking for it is a sixth of the time. See `pytest_collection_finish`.
 gc.disable()
+
+
+WORKER_BYTES: Final = 2 * 2**30
+"""What a worker, its two databases and the processes of its tests take at most."""
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One worker more than there are cores, as servers are waited for; fewer where the memory does not last."""
+    return max(1, min(len(os.sched_getaffinity(0)) + 1, psutil.virtual_memory().total // WORKER_BYTES))
 
 
 FIRST: Final = ("web/test_pages_in_a_browser.py", "web/test_accessibility.py")

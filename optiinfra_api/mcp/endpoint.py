@@ -1,47 +1,41 @@
 """POST /mcp: the tools over streamable HTTP, stateless, each answer one JSON object; with a bearer token of ours, as /graphql.
 
-The official SDK speaks the protocol, of both eras. It checks no ``Host`` and no ``Origin``: that protects servers without authentication
-from pages of other sites, and no page can make a browser send a token. A cookie opens nothing here.
+`protocol` speaks it, with the official SDK. That is a quarter of what the service loads, so it is loaded by the first request that has a
+token. The SDK checks no ``Host`` and no ``Origin``: that protects servers without authentication from pages of other sites, and no page
+can make a browser send a token. A cookie opens nothing here.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from http import HTTPStatus
-from importlib.metadata import version
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
-from mcp.server.context import ServerRequestContext
-from mcp.server.lowlevel.server import Server
-from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
-from mcp_types import CallToolRequestParams, CallToolResult, ListToolsResult, TextContent, Tool, ToolAnnotations
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from optiinfra_api.access.request_authentication import address, authenticated_by_token
+from optiinfra_api.access.request_authentication import authenticated_by_token
 from optiinfra_api.graphql.errors import format_unexpected
 from optiinfra_api.http.disconnect import ClientDisconnected, cancel_on_disconnect
 from optiinfra_api.http.http_errors import HttpError
-from optiinfra_api.http.request_body import MAX_BODY_BYTES, read_body
+from optiinfra_api.http.request_body import read_body
 from optiinfra_api.http.request_log import CLIENT_GONE, current_request
-from optiinfra_api.mcp import answers
-from optiinfra_api.mcp.arguments import ArgumentRefused, checked, json_schema
-from optiinfra_api.mcp.caller import Caller, ToolFailed
-from optiinfra_api.mcp.tools import INSTRUCTIONS, TOOLS
 from optiinfra_assets.database.errors import MetadataUnavailable
+from optiinfra_assets.metadata.tokens import Principal
+
+if TYPE_CHECKING:
+    from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 
 PATH: Final = "/mcp"
 METADATA_PATH: Final = "/.well-known/oauth-protected-resource/mcp"
 """Where clients look for what authorizes them: RFC 9728, section 3.1."""
-
 _PRINCIPAL: Final = "optiinfra.principal"
 """Key of an ASGI scope: whose token the request has."""
-
-_SCHEMAS: Final = {name: json_schema(tool.arguments) for name, tool in TOOLS.items()}
 
 
 class McpEndpoint:
@@ -49,25 +43,39 @@ class McpEndpoint:
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
-        self._sessions: StreamableHTTPSessionManager
+        self._ended = asyncio.Event()
+        self._opening: asyncio.Future[StreamableHTTPSessionManager] | None = None
+        self._serving: asyncio.Task[None] | None = None
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Serve for as long as the context lasts."""
-        server: Server[Any] = Server(
-            "optiinfra",
-            title="OptiInfra: cloud costs",
-            version=version("optiinfra"),
-            instructions=INSTRUCTIONS,
-            on_list_tools=_list,
-            on_call_tool=self._call,
-            get_tool_input_schema=_SCHEMAS.get,
-        )
-        self._sessions = StreamableHTTPSessionManager(
-            server, json_response=True, stateless=True, max_request_body_size=MAX_BODY_BYTES
-        )
-        async with self._sessions.run():
+        try:
             yield
+        finally:
+            self._ended.set()
+            if self._serving is not None:
+                await self._serving
+
+    async def _sessions(self) -> StreamableHTTPSessionManager:
+        """What speaks the protocol; the first caller loads it, and others wait for that."""
+        if self._opening is None:
+            self._opening = asyncio.ensure_future(self._open())
+        return await asyncio.shield(self._opening)  # that caller may leave meanwhile
+
+    async def _open(self) -> StreamableHTTPSessionManager:
+        open_sessions = await asyncio.to_thread(_loaded)
+        started: asyncio.Future[StreamableHTTPSessionManager] = asyncio.get_running_loop().create_future()
+        self._serving = asyncio.create_task(self._serve(open_sessions(self._clock, _principal), started))
+        return await started
+
+    async def _serve(
+        self, sessions: StreamableHTTPSessionManager, started: asyncio.Future[StreamableHTTPSessionManager]
+    ) -> None:
+        """Hold the sessions open in one task: they cannot be closed by another than the one that opened them."""
+        async with sessions.run():
+            started.set_result(sessions)
+            await self._ended.wait()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -75,7 +83,8 @@ class McpEndpoint:
         try:
             principal = await authenticated_by_token(request, request.app.state.services)
             body = await read_body(request)
-            work = self._sessions.handle_request({**scope, _PRINCIPAL: principal}, _once(body, receive), send)
+            sessions = await self._sessions()
+            work = sessions.handle_request({**scope, _PRINCIPAL: principal}, _once(body, receive), send)
             await cancel_on_disconnect(receive, work)
         except HttpError as refused:
             record.codes.append(refused.code)
@@ -87,42 +96,16 @@ class McpEndpoint:
             record.end_all("CLIENT_GONE")
             record.status = CLIENT_GONE
 
-    async def _call(self, context: ServerRequestContext[Any, Any], called: CallToolRequestParams) -> CallToolResult:
-        request = cast(Request, context.request)
-        services = request.app.state.services
-        caller = Caller(request.scope[_PRINCIPAL], services, address(request), self._clock().date())
-        try:
-            return _result(await _answer(caller, called.name, called.arguments or {}))
-        except (ArgumentRefused, ToolFailed) as refused:
-            return _result(answers.error(str(refused)), is_error=True)
-        except Exception as error:  # noqa: BLE001 - what is raised here must not reach the caller
-            body, _ = format_unexpected(error)
-            return _result(body["errors"][0]["message"], is_error=True)
+
+def _principal(request: Request) -> Principal:
+    found: Principal = request.scope[_PRINCIPAL]
+    return found
 
 
-async def _answer(caller: Caller, name: str, arguments: dict[str, Any]) -> str:
-    tool = TOOLS.get(name)
-    if tool is None:
-        raise ArgumentRefused(f"name: there is no such tool: use {', '.join(TOOLS)}")
-    return await tool.run(caller, checked(tool.arguments, arguments))
+def _loaded() -> Callable[..., StreamableHTTPSessionManager]:
+    from optiinfra_api.mcp.protocol import open_sessions  # 0.5 of the 1.9 s of CPU with which the service starts
 
-
-async def _list(_: ServerRequestContext[Any, Any], __: Any) -> ListToolsResult:
-    return ListToolsResult(
-        tools=[
-            Tool(
-                name=name,
-                description=tool.description,
-                input_schema=_SCHEMAS[name],
-                annotations=ToolAnnotations(read_only_hint=tool.is_read_only, open_world_hint=False),
-            )
-            for name, tool in TOOLS.items()
-        ]
-    )
-
-
-def _result(text: str, *, is_error: bool = False) -> CallToolResult:
-    return CallToolResult(content=[TextContent(type="text", text=text)], is_error=is_error)
+    return open_sessions
 
 
 def _once(body: bytes, receive: Receive) -> Receive:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -61,6 +62,18 @@ def other(world: World) -> Tools:
 
 def test_every_tool_has_a_sample() -> None:
     assert {*SAMPLES, *ELSEWHERE} == TOOLS.keys()
+
+
+def test_first_requests_at_one_time_are_all_answered_though_one_leaves(world: World) -> None:
+    """The first of them loads what speaks the protocol; that goes on when its caller has gone."""
+    customer = world.customer()
+    with serving(world.settings) as url:
+        with pytest.raises(httpx.ReadTimeout):
+            httpx.post(f"{url}/mcp", headers={"Authorization": f"Bearer {customer.token}"}, json={}, timeout=0.001)
+        with ThreadPoolExecutor(8) as callers:
+            found = list(callers.map(lambda _: _post(f"{url}/mcp", customer.token), range(8)))
+        assert [one.status_code for one in found] == [200] * 8
+        assert all(len(one.json()["result"]["tools"]) == len(TOOLS) for one in found)
 
 
 @pytest.mark.parametrize("mode", ["2026-07-28", "legacy"])

@@ -1,25 +1,32 @@
-"""Starts a process as the code location starts a run, and prints whether the definitions were loaded before it did anything."""
+"""Starts a process as the code location starts a run, and prints what it says; ``--copier``: as the command of it starts one."""
 
 from __future__ import annotations
 
+import json
 import logging
+import os
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._core.utils import FuturesAwareThreadPoolExecutor
 
-from optiinfra_assets.dagster_processes.code_location import CodeLocationServer
+from optiinfra_assets.dagster_processes.code_location import CodeLocationServer, start_copier
 
 
-def say_what_is_loaded(queue: Any) -> None:
-    """Put whether the definitions are loaded."""
-    queue.put("optiinfra_assets.definitions" in sys.modules)
+def say(queue: Any) -> None:
+    """Put whether the definitions were loaded before this process did anything, and who copied it."""
+    copier = os.getppid()
+    begun_with = Path(f"/proc/{copier}/cmdline").read_text().split("\0")[1]
+    queue.put(("optiinfra_assets.definitions" in sys.modules, copier, begun_with == sys.argv[0]))
 
 
 def main() -> None:
     """Start one and print what it says."""
+    if "--copier" in sys.argv:
+        start_copier()
     ended = threading.Event()
     with FuturesAwareThreadPoolExecutor() as threads:
         server = CodeLocationServer(
@@ -29,10 +36,11 @@ def main() -> None:
             server_threadpool_executor=threads,
         )
         queue = server._mp_ctx.SimpleQueue()
-        process = server._mp_ctx.Process(target=say_what_is_loaded, args=(queue,))
+        process = server._mp_ctx.Process(target=say, args=(queue,))
         process.start()
-        print(queue.get())  # noqa: T201 - what the test reads
+        is_loaded, copier, is_copy = queue.get()
         process.join()
+        print(json.dumps({"is_loaded": is_loaded, "copier": copier, "is_copy": is_copy}))  # noqa: T201 - what the test reads
         ended.set()
 
 

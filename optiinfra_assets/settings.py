@@ -233,6 +233,13 @@ class Settings(BaseSettings):
         le=3650,
         description="Days for which the last generation of each UTC day of a slice is kept.",
     )
+    retention_daily_days: int | None = Field(
+        None,
+        ge=1,
+        le=3650,
+        description="Of the days of OPTIINFRA_RETENTION_DAYS, those further back than this keep the last generation of each week and "
+        "month only; not set: of each day.",
+    )
     history_days: int = Field(
         400, ge=35, le=3650, description="Days for which ended collections, and requests to providers by day, are kept."
     )

@@ -36,7 +36,7 @@ from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.warehouse.warehouse import Warehouse
 
 POSTGRES, PUBLISHED, ROWS = "postgres.dump", "clickhouse-published", "clickhouse-rows"
-_RECORDS: Final = ("publications", "removed_generations", "schema_migrations")
+_RECORDS: Final = ("publications", "archived_publications", "removed_generations", "schema_migrations")
 """The tables that say what readers see."""
 
 

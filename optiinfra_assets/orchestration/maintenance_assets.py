@@ -28,7 +28,9 @@ def garbage_collection_asset(retry_policy: dg.RetryPolicy) -> dg.AssetsDefinitio
         key=GARBAGE,
         description=(
             "Rows that nobody can read any more, removed: superseded generations past retention (the last one of each UTC day is kept "
-            "for OPTIINFRA_RETENTION_DAYS days) and what attempts that died left behind. Published data that readers see are never touched."
+            "for OPTIINFRA_RETENTION_DAYS days; further back than OPTIINFRA_RETENTION_DAILY_DAYS, the last one of each week and month) and "
+            "what attempts that died left behind. Published data that readers see are never touched. Publications of removed generations "
+            "move to the table archived_publications."
         ),
         kinds={"clickhouse"},
         group_name="maintenance",
@@ -37,9 +39,10 @@ def garbage_collection_asset(retry_policy: dg.RetryPolicy) -> dg.AssetsDefinitio
     )
     def garbage(stores: dg.ResourceParam[StoresResource]) -> dg.MaterializeResult[Any]:
         with stores.metadata() as metadata, stores.warehouse() as warehouse:
-            days = stores.settings().retention_days
-            now = stores.clock()
-            removed = warehouse.collect_garbage(now, days, metadata.slices.live_generations())
+            settings, now = stores.settings(), stores.clock()
+            days, daily_days = settings.retention_days, settings.retention_daily_days
+            live = metadata.slices.live_generations()
+            removed = warehouse.collect_garbage(now, days, live, daily_days=daily_days)
             events = metadata.events.forget(now - EVENTS_KEPT)
         return dg.MaterializeResult(
             metadata={
@@ -47,8 +50,10 @@ def garbage_collection_asset(retry_policy: dg.RetryPolicy) -> dg.AssetsDefinitio
                 "generations removed": removed.removed,
                 "generations of dead attempts removed": removed.orphans,
                 "rows removed": removed.rows,
+                "publications archived": removed.archived,
                 "events of collections removed": events,
                 "retention (days)": days,
+                "of these, each day (days)": min(days, daily_days or days),
             }
         )
 

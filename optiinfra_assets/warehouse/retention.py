@@ -1,11 +1,15 @@
 """Retention: decides which generations are kept, and removes the others.
 
 This keeps the newest generation of each slice; the last superseded one of each UTC day, for the given number of days, so that the state at
-the end of each of these days can be read; and generations superseded less than an hour ago, which a reader may still be using.
+the end of each of these days can be read; and generations superseded less than an hour ago, which a reader may still be using. Older days
+can be thinned: of those, only the state at the end of each week (Sunday) and of each month stays readable.
 
 Removal has two steps, at least an hour apart, so that no reader loses rows between resolving and reading. The first step records a
 generation as removed: from then on an `asOf` read that needs it is refused. A later run deletes its rows. Orphans are rows of
 generations that were never published and whose attempt is dead; nobody can see them, so they are deleted at once.
+
+Once the rows of a generation are gone, its publication is copied into the archive, and leaves `publications` with a run at least an hour
+later: whoever reads both tables finds it in one of them, and who reads what is current does not read what is gone.
 
 A run that died at any point can be repeated.
 """
@@ -38,12 +42,14 @@ class GarbageCollectionResult:
         removed: generations recorded by an earlier run, whose rows this run deleted.
         orphans: never published generations whose rows this run deleted.
         rows: deleted rows, over all tables.
+        archived: publications of removed generations that this run moved out of ``publications``; the archive has them.
     """
 
     expired: int
     removed: int
     orphans: int
     rows: int
+    archived: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +71,7 @@ def collect_garbage(
     retention_days: int,
     live_generations: Collection[int],
     *,
+    daily_days: int | None = None,
     dry_run: bool = False,
 ) -> GarbageCollectionResult:
     """Record expired generations as removed, and delete from `tables` the rows of those recorded earlier and of orphans.
@@ -76,11 +83,14 @@ def collect_garbage(
         retention_days: number of days (0 or more) before the UTC day of `now` whose final state stays readable.
         live_generations: unpublished generations that may still be loading; they are never orphans. An orphan is also older than a
             generation that was published an hour ago, so an attempt that began after this list was made is safe.
+        daily_days: of these days, the final state of those further back than this stays readable only if the day ends a week (Sunday) or
+            a month; None: of all.
         dry_run: count only, change nothing.
     """
     values = {
         "now": now.astimezone(UTC),
         "retention_days": retention_days,
+        "daily_days": retention_days if daily_days is None else daily_days,
         "grace": int(GRACE.total_seconds()),
     }
     expired = len(clickhouse.rows(client, "expired_generations.sql", values))
@@ -97,12 +107,34 @@ def collect_garbage(
     ]
     if not dry_run:
         _remove(client, remains)
+    archived = _archive(client, values, dry_run=dry_run)
     return GarbageCollectionResult(
         expired=expired,
         removed=len({one.generation for one in remains if one.was_published}),
         orphans=len({one.generation for one in remains if not one.was_published}),
         rows=sum(one.rows for one in remains),
+        archived=archived,
     )
+
+
+def _archive(client: Client, values: dict[str, Any], *, dry_run: bool) -> int:
+    """Move the publications of generations whose rows are gone into the archive; return how many left ``publications``.
+
+    ``removed_generations`` follows, as the archive says the same. A run that dies in between leaves rows in both, and the next goes on.
+    """
+    if not dry_run:
+        clickhouse.run(client, sql_files.read("clickhouse", "store", "archive_publications.sql"), values)
+    published, recorded = (
+        [
+            _Remains(table, **row)
+            for row in clickhouse.rows(client, "archived_generations.sql", {**values, "table": table})
+        ]
+        for table in ("publications", "removed_generations")
+    )
+    if not dry_run:
+        _remove(client, published)
+        _remove(client, recorded)
+    return len(published)
 
 
 def _remains(client: Client, table: str, values: dict[str, Any]) -> Iterable[_Remains]:

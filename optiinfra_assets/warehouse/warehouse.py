@@ -262,11 +262,23 @@ class Warehouse:
         retention.remove_attempts(self.client, _filled_tables(), key(slice_), generations, most)
 
     def collect_garbage(
-        self, now: datetime, retention_days: int, live_generations: Collection[int], *, dry_run: bool = False
+        self,
+        now: datetime,
+        retention_days: int,
+        live_generations: Collection[int],
+        *,
+        daily_days: int | None = None,
+        dry_run: bool = False,
     ) -> GarbageCollectionResult:
         """Remove rows that no reader can need; see `retention.collect_garbage`."""
         return retention.collect_garbage(
-            self.client, _filled_tables(), now, retention_days, live_generations, dry_run=dry_run
+            self.client,
+            _filled_tables(),
+            now,
+            retention_days,
+            live_generations,
+            daily_days=daily_days,
+            dry_run=dry_run,
         )
 
 

@@ -278,6 +278,6 @@ def test_migrate_dry_run_prints_what_it_would_do_and_does_not(
 
 
 def test_gc_of_nothing(connected: Run) -> None:
-    expected = {"expired": 0, "removed": 0, "orphans": 0, "rows": 0}
+    expected = {"expired": 0, "removed": 0, "orphans": 0, "rows": 0, "archived": 0}
     assert json.loads(connected("gc", "--dry-run", "--json").out) == expected
     assert json.loads(connected("gc", "--json").out) == expected

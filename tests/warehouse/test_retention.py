@@ -9,21 +9,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from warehouse_samples import NOW, OCTOBER, SLICE, Line, publish, write
 
 from optiinfra_assets import cli
+from optiinfra_assets.database import sql_files
 from optiinfra_assets.database.errors import AsOfNotRetained
 from optiinfra_assets.domain.accounts import Slice
 from optiinfra_assets.domain.publications import key
 from optiinfra_assets.settings import Settings
+from optiinfra_assets.warehouse.lineage import published_since, restatements, slice_history
 from optiinfra_assets.warehouse.retention import GRACE, GarbageCollectionResult
 from optiinfra_assets.warehouse.warehouse import Warehouse, derived_tables
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 TICK = timedelta(microseconds=1)
+NO_SHRINKING = (Phase.explicit, Phase.reuse, Phase.generate)
+"""An example takes seconds: shrinking one takes longer than reading it."""
 SLICES = (
     SLICE,
     Slice("acme", "focus", "acme.main", OCTOBER.shift(1)),
@@ -42,13 +46,19 @@ class Version:
     superseded: datetime | None
 
 
-def is_kept(version: Version, now: datetime, retention_days: int) -> bool:
-    """The rule of the design, said day by day."""
+def is_kept(version: Version, now: datetime, retention_days: int, daily_days: int | None = None) -> bool:
+    """The rule of the design, said day by day: further back than `daily_days`, only Sundays and last days of months count."""
     superseded = version.superseded
     if superseded is None or superseded > now - GRACE:
         return True
     today = datetime(now.year, now.month, now.day, tzinfo=UTC)
-    day_ends = [today + DAY - TICK - back * DAY for back in range(retention_days + 1)]
+    daily = retention_days if daily_days is None else daily_days
+    day_ends = [
+        end
+        for back in range(retention_days + 1)
+        if (end := today + DAY - TICK - back * DAY)
+        and (back <= daily or end.isoweekday() == 7 or (end + TICK).day == 1)
+    ]
     return any(version.published <= end < superseded for end in day_ends)
 
 
@@ -64,7 +74,7 @@ def write_history(warehouse: Warehouse, steps: list[tuple[int, timedelta]]) -> l
         versions.append(version)
     rows = [Line(Decimal(one.generation)).values(one.slice, one.generation, 0) for one in versions]
     insert(warehouse, "raw_costs", rows)
-    dates = {"first_charge_date": date(2026, 10, 1), "last_charge_date": date(2026, 10, 1)}
+    dates = {"first_charge_date": date(2026, 10, 1), "last_charge_date": date(2026, 10, 1), "sources": "[]"}
     published = [
         {**key(one.slice), "generation": one.generation, "published_at": one.published, **dates} for one in versions
     ]
@@ -89,7 +99,7 @@ def read(warehouse: Warehouse, customer: str, as_of: datetime | None) -> set[int
 
 
 def truncate(warehouse: Warehouse) -> None:
-    for table in ("publications", "removed_generations", "raw_costs"):
+    for table in ("publications", "archived_publications", "removed_generations", "raw_costs"):
         warehouse.client.command(f"TRUNCATE TABLE {table}")
 
 
@@ -142,6 +152,125 @@ def test_exactly_the_rule_goes_and_no_reader_notices(
         assert read(warehouse, customer, at) == (None if needed & lost else needed), (customer, at)
     sums = dict(warehouse.client.query("SELECT generation, sum(billed_cost) FROM raw_costs GROUP BY 1").result_rows)
     assert sums == {one.generation: one.generation for one in versions if one.generation not in gone} | {500: 1}
+
+
+long_histories = st.lists(
+    st.tuples(
+        st.integers(0, len(SLICES) - 1),
+        st.builds(timedelta, days=st.integers(0, 50), minutes=st.sampled_from([0, 20, 59, 61, 300, 720, 721, 1439])),
+    ),
+    min_size=1,
+    max_size=20,
+).map(lambda steps: sorted(steps, key=lambda step: -step[1]))
+
+
+@settings(max_examples=6, phases=NO_SHRINKING)
+@given(
+    steps=long_histories,
+    days=st.tuples(st.integers(0, 45), st.none() | st.integers(1, 30)),
+    hours=st.lists(st.sampled_from([0, 1, 2, 24, 24 * 6, 24 * 9]), min_size=1, max_size=6),
+    instants=st.lists(st.builds(timedelta, minutes=st.integers(0, 55 * 1440)), min_size=6, max_size=6),
+)
+def test_as_of_over_any_history_and_runs_is_the_models(
+    warehouse: Warehouse,
+    steps: list[tuple[int, timedelta]],
+    days: tuple[int, int | None],
+    hours: list[int],
+    instants: list[timedelta],
+) -> None:
+    """`asOf` answers the generations of the instant, or is refused if one of them is gone, however far their publications are archived;
+    and lineage, restatements and what was published since an instant answer the same before and after."""
+    truncate(warehouse)
+    versions = write_history(warehouse, steps)
+    told = lineage_of(warehouse)
+    now, gone, settled = NOW, set[int](), set[int]()
+    for pause in hours:
+        now += pause * HOUR
+        if pause:
+            settled = set(gone)
+        gone |= {one.generation for one in versions if not is_kept(one, now, *days)}
+        warehouse.collect_garbage(now, days[0], (), daily_days=days[1])
+        assert generations_in(warehouse) == {one.generation for one in versions} - settled
+        ends = [NOW.replace(hour=0) - back * DAY - TICK for back in (0, 3, 8, 15, 22, 29, 40)]
+        for at in [*(NOW - ago for ago in instants), *ends, *(one.published for one in versions)]:
+            for customer in ("acme", "zenith"):
+                needed = {
+                    one.generation
+                    for one in versions
+                    if one.slice.customer_id == customer
+                    and one.published <= at
+                    and (one.superseded is None or at < one.superseded)
+                }
+                assert read(warehouse, customer, at) == (None if needed & gone else needed), (customer, at)
+        assert lineage_of(warehouse) == told
+        assert {
+            one.publication.generation
+            for slice_ in SLICES
+            for one in slice_history(warehouse, slice_, 1000)
+            if not one.is_kept
+        } == gone
+    left, archived = generations_in(warehouse, "publications"), generations_in(warehouse, "archived_publications")
+    assert left | archived == {one.generation for one in versions}
+    assert archived <= gone
+
+
+def lineage_of(warehouse: Warehouse) -> Any:
+    """What is told of all publications, apart from whether their rows are kept."""
+    histories = [
+        [(one.publication, one.superseded_at) for one in slice_history(warehouse, slice_, 1000)] for slice_ in SLICES
+    ]
+    restated = [
+        [
+            (one.generation, one.previous_generation, one.published_at, one.previous_published_at)
+            for one in restatements(warehouse, customer, NOW - 90 * DAY, NOW + DAY, first=1000)
+        ]
+        for customer in ("acme", "zenith")
+    ]
+    since = [published_since(warehouse, customer, NOW - 20 * DAY, first=1000) for customer in ("acme", "zenith")]
+    counted = warehouse.client.query(sql_files.read("clickhouse", "queries", "published_by_provider.sql")).result_rows
+    return histories, restated, since, sorted(counted)
+
+
+def test_publications_of_what_is_gone_are_in_the_archive_only(warehouse: Warehouse) -> None:
+    """However a run died between two steps: what it had left is done by the next, and nothing is told twice."""
+    publish(warehouse, 1, [Line()], published_at=NOW - 2 * DAY)
+    publish(warehouse, 2, [Line()], published_at=NOW - 2 * DAY + HOUR)
+    told = lineage_of(warehouse)
+    warehouse.collect_garbage(NOW, 95, ())
+    assert generations_in(warehouse, "archived_publications") == set()
+    warehouse.collect_garbage(NOW + HOUR, 95, ())
+    assert generations_in(warehouse, "archived_publications") == {1}
+    assert generations_in(warehouse, "publications") == {1, 2}
+    assert lineage_of(warehouse) == told
+    # Two runs at the same moment, of which neither saw the other's copy.
+    warehouse.client.command("INSERT INTO archived_publications SELECT * FROM archived_publications")
+    assert lineage_of(warehouse) == told
+    assert warehouse.collect_garbage(NOW + 2 * HOUR, 95, (), dry_run=True).archived == 1
+    assert generations_in(warehouse, "publications") == {1, 2}
+    assert warehouse.collect_garbage(NOW + 2 * HOUR, 95, ()).archived == 1
+    assert generations_in(warehouse, "publications") == {2}
+    assert generations_in(warehouse, "removed_generations") == set()
+    assert lineage_of(warehouse) == told
+    assert read(warehouse, "acme", NOW - 2 * DAY) is None
+    # A run that died before it had removed the record of a removal.
+    warehouse.client.command(
+        "INSERT INTO removed_generations SELECT customer_id, generation, published_at FROM archived_publications LIMIT 1"
+    )
+    assert warehouse.collect_garbage(NOW + 3 * HOUR, 95, ()) == NOTHING
+    assert generations_in(warehouse, "removed_generations") == set()
+
+
+def test_the_archive_has_the_columns_of_publications(warehouse: Warehouse) -> None:
+    """Statements read both by `*`, so a migration that adds a column to one has to add it to the other, at the same place."""
+    published, archived = (
+        warehouse.client.query(
+            "SELECT name, type FROM system.columns WHERE database = currentDatabase() AND table = {table:String} ORDER BY position",
+            parameters={"table": table},
+        ).result_rows
+        for table in ("publications", "archived_publications")
+    )
+    assert list(archived[:-1]) == list(published)
+    assert archived[-1][0] == "archived_at"
 
 
 @settings(max_examples=8)

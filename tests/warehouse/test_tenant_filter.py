@@ -29,6 +29,8 @@ def filled(warehouse: Warehouse) -> Warehouse:
         warehouse.client.insert("publications", [list(row.values())], column_names=list(row))
         removed = {"customer_id": customer, "generation": number, "removed_at": datetime.now(UTC)}
         warehouse.client.insert("removed_generations", [list(removed.values())], column_names=list(removed))
+        archived = {"customer_id": customer, "generation": number, "archived_at": datetime.now(UTC)}
+        warehouse.client.insert("archived_publications", [list(archived.values())], column_names=list(archived))
         warehouse._derive(derived_tables(), [customer], [number])
     return warehouse
 

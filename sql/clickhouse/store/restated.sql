@@ -11,12 +11,16 @@ FROM
         published_at,
         lagInFrame(generation) OVER slice AS previous_generation,
         lagInFrame(published_at) OVER slice AS previous_published_at,
-        -- include: is_removed,
+        is_removed,
         lagInFrame(is_removed) OVER slice AS previous_is_removed
-    FROM publications
-    WHERE customer_id = {customer_id:String}
-        AND (empty({accounts:Array(String)}) OR has({accounts:Array(String)}, account_id))
-        AND (empty({providers:Array(String)}) OR has({providers:Array(String)}, provider))
+    FROM
+    (
+        SELECT provider, account_id, billing_period, generation, published_at, is_removed
+        -- include: every_publication
+        WHERE (empty({accounts:Array(String)}) OR has({accounts:Array(String)}, account_id))
+            AND (empty({providers:Array(String)}) OR has({providers:Array(String)}, provider))
+        LIMIT 1 BY generation
+    )
     WINDOW slice AS (
         PARTITION BY account_id, billing_period
         ORDER BY generation

@@ -8,9 +8,14 @@ FROM
         leadInFrame(toNullable(published_at)) OVER (
             ORDER BY generation ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
         ) AS superseded_at,
-        -- include: is_removed
-    FROM publications
-    -- include: publications_of_slice
+        is_removed
+    FROM
+    (
+        SELECT *
+        -- include: every_publication
+        -- include: publications_of_slice
+        LIMIT 1 BY generation
+    )
 )
 WHERE {before:UInt64} = 0 OR generation < {before:UInt64}
 ORDER BY generation DESC

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -17,9 +18,11 @@ from readers import Readers, assert_equal, client, insert, runner
 
 from optiinfra_api.fields.costs.arguments import CostBasis
 from optiinfra_api.fields.costs.cost_series import Grouping, cost_columns
-from optiinfra_api.reading import clickhouse_reader, newest_line_items
+from optiinfra_api.graphql.errors import TooExpensive
+from optiinfra_api.reading import clickhouse_reader, column_table, line_item_table, newest_line_items, table_cache
 from optiinfra_api.reading.clickhouse_reader import parameters
 from optiinfra_api.reading.cost_query import validated
+from optiinfra_api.reading.held_rows import HeldRows
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.domain.charge_filters import LINE_ITEMS, TagCondition
 from optiinfra_assets.warehouse.warehouse import Warehouse
@@ -191,3 +194,182 @@ def _after(row: dict[str, Any] | None) -> dict[str, Any]:
         "after_generation": row["generation"] if row else 0,
         "after_line_number": row["line_number"] if row else 0,
     }
+
+
+def page_of(generations: list[int], customer_id: str = "acme") -> dict[str, Any]:
+    """What the first page of all line items binds."""
+    asked = validated((FIRST, FIRST + timedelta(DAYS)), None)
+    return {
+        **asked.parameters(),
+        **_after(None),
+        "customer_id": customer_id,
+        "generations": generations,
+        "first_period": date(2026, 1, 1),
+        "last_period": date(2026, 12, 1),
+        "limit": 5,
+    }
+
+
+def sums_of(generations: list[int], customer_id: str = "acme") -> dict[str, Any]:
+    """What trends by the tag ``team`` bind."""
+    return {
+        **page_of(generations, customer_id),
+        **Grouping(tag="team").values(LINE_ITEMS),
+        **cost_columns(CostBasis.BILLED),
+        "granularity": "whole",
+        "order": "largest_first",
+        "each": 1001,
+        "limit": 1001,
+    }
+
+
+QUESTIONS = {"line_items": page_of, "cost_series_by_tag": sums_of}
+
+
+def charge(amount: int) -> Charge:
+    return Charge(day=FIRST, billed=Decimal(amount), tags={"team": "red"})
+
+
+async def settled(readers: Readers) -> None:
+    """Wait for what is being fetched."""
+    await asyncio.gather(*readers.holding._tables._filling.values())
+
+
+def counting(readers: Readers) -> list[list[int]]:
+    """The generations of each fetch from now on."""
+    fetched: list[list[int]] = []
+    fetch = readers.holding._fetch
+
+    async def counted(customer_id: str, rows: HeldRows, generations: Sequence[int], most: int) -> bytes:
+        fetched.append(list(generations))
+        return await fetch(customer_id, rows, generations, most)
+
+    readers.holding._tables._fetch = counted
+    return fetched
+
+
+@pytest.mark.parametrize("statement", QUESTIONS)
+def test_line_items_are_held_once_they_are_asked_again_and_then_only_new_generations_are_read(
+    statement: str, warehouse: Warehouse, client: AsyncClient, runner: asyncio.Runner
+) -> None:
+    insert_charges(warehouse, {one: [charge(one)] for one in (1, 2, 3)})
+
+    async def asking() -> None:
+        readers = Readers(client, warehouse)
+        fetched = counting(readers)
+        for generations, expected in (
+            ([1, 2], []),
+            ([1, 2], [[1, 2]]),
+            ([1, 3], [[1, 2], [3]]),
+            ([1, 3], [[1, 2], [3]]),
+        ):
+            values = QUESTIONS[statement](generations)
+            own = await readers.holding.rows(statement, values)
+            assert own == await readers.asking.rows(statement, values)
+            await settled(readers)
+            assert fetched == expected
+
+    runner.run(asking())
+
+
+@pytest.mark.parametrize("statement", QUESTIONS)
+def test_a_customer_is_shown_no_line_items_that_another_has_in_memory(
+    statement: str, warehouse: Warehouse, client: AsyncClient, runner: asyncio.Runner
+) -> None:
+    """Even if it names the generations of the other, which nothing in the API lets it do."""
+    insert_charges(warehouse, {1: [charge(7)], 5: [charge(9)]})
+
+    async def asking() -> None:
+        readers = Readers(client, warehouse)
+        for customer_id, own, others in (("acme", 1, 5), ("other", 5, 1)):
+            (found,) = await readers.held_of_line_items(statement, QUESTIONS[statement]([own], customer_id)) or ()
+            assert str({1: 7, 5: 9}[own]) in {found.get("billed_cost"), found.get("total")}
+            assert await readers.held_of_line_items(statement, QUESTIONS[statement]([own, others], customer_id)) == [
+                found
+            ]
+            assert await readers.held_of_line_items(statement, QUESTIONS[statement]([others], customer_id)) == []
+
+    runner.run(asking())
+
+
+@pytest.mark.parametrize("statement", QUESTIONS)
+def test_more_line_items_than_may_be_read_for_it_are_not_held(
+    statement: str,
+    warehouse: Warehouse,
+    client: AsyncClient,
+    runner: asyncio.Runner,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(clickhouse_reader, "_FETCHED_LINE_ITEMS", 3)
+    insert_charges(warehouse, {1: [charge(number) for number in range(4)]})
+
+    async def asking() -> None:
+        readers = Readers(client, warehouse)
+        fetched = counting(readers)
+        for _ in range(4):
+            values = QUESTIONS[statement]([1])
+            assert await readers.holding.rows(statement, values) == await readers.asking.rows(statement, values)
+            await settled(readers)
+        assert fetched == [[1]]
+        assert not readers.holding._tables._held
+
+    runner.run(asking())
+
+
+def test_pages_of_many_generations_are_not_held(
+    warehouse: Warehouse, client: AsyncClient, runner: asyncio.Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of them is read by a statement."""
+    monkeypatch.setitem(table_cache._MOST_GENERATIONS, "line_items", 2)
+    insert_charges(warehouse, {one: [charge(one)] for one in (1, 2, 3)})
+
+    async def asking() -> None:
+        readers = Readers(client, warehouse)
+        fetched = counting(readers)
+        for _ in range(3):
+            assert len(await readers.holding.rows("line_items", page_of([1, 2, 3]))) == 3
+            await settled(readers)
+        assert fetched == []
+
+    runner.run(asking())
+
+
+@pytest.mark.parametrize(("module", "most"), [(column_table, "_MOST_SUMS"), (line_item_table, "_MOST_GROUPS")])
+def test_sums_that_would_take_too_much_memory_are_asked_of_clickhouse(
+    module: ModuleType,
+    most: str,
+    warehouse: Warehouse,
+    client: AsyncClient,
+    runner: asyncio.Runner,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, most, 1)
+    insert_charges(warehouse, {1: [charge(7), Charge(day=FIRST, billed=Decimal(1))]})
+
+    async def asking() -> None:
+        readers = Readers(client, warehouse)
+        assert await readers.held_of_line_items("cost_series_by_tag", sums_of([1])) is None
+        (red, none) = await readers.holding.rows("cost_series_by_tag", sums_of([1]))
+        assert (red["tag"], red["total"], none["tag"], none["total"]) == ("red", "7", None, "1")
+
+    runner.run(asking())
+
+
+@pytest.mark.parametrize("statement", QUESTIONS)
+def test_the_budget_of_answers_counts_what_memory_answers_of_line_items(
+    statement: str, warehouse: Warehouse, client: AsyncClient, runner: asyncio.Runner
+) -> None:
+    insert_charges(warehouse, {1: [charge(7)]})
+
+    async def asking() -> None:
+        readers = Readers(client, warehouse)
+        assert await readers.held_of_line_items(statement, QUESTIONS[statement]([1]))
+
+        def refuse(rows: int, *, size: int) -> None:
+            assert (rows, size > 0) == (1, True)
+            raise TooExpensive("too many", "ask for less")
+
+        with pytest.raises(TooExpensive):
+            await readers.holding.rows(statement, QUESTIONS[statement]([1]), refuse)
+
+    runner.run(asking())

@@ -92,7 +92,7 @@ class TableCache:
         rows = held_rows(statement, values, columns) if self._most_rows else None
         if rows is None:
             return None, False
-        key, asked = (values["customer_id"], rows), values.get("generations") or values["details_of"]
+        key, asked = (values["customer_id"], rows), values.get("generations") or values["newest_generations"]
         if len(asked) > _MANY:
             is_by_day = rows.table == "cost_by_day" and {values[one] for one in OF_GENERATIONS} == {NOTHING}
             if not is_by_day:
@@ -103,7 +103,11 @@ class TableCache:
         missing = [one for one in asked if held is None or one not in held.generations]
         if not missing:
             return held, False
-        if "details_of" in values or self._too_large.get(key, MOST_ROWS) <= len(asked) or self._is_first(key, asked):
+        if (
+            "newest_generations" in values
+            or self._too_large.get(key, MOST_ROWS) <= len(asked)
+            or self._is_first(key, asked)
+        ):
             return None, False
         filling = self._fill(key, asked, missing)
         if rows.is_of_line_items or len(missing) > _AT_ONCE.get(rows.table, _AT_ONCE_OF_OTHERS):

@@ -232,7 +232,7 @@ def test_resources_in_memory_are_those_of_clickhouse(
             if not found:
                 return
             details = asked | {
-                "details_of": sorted({row["newest_generation"] for row in found}),
+                "newest_generations": sorted({row["newest_generation"] for row in found}),
                 "resources": sorted({row["resource"] for row in found}),
             }
             own = await readers.held("resource_details", {name: details[name] for name in PARAMETERS})

@@ -282,7 +282,9 @@ def test_a_customer_is_shown_no_line_items_that_another_has_in_memory(
     async def asking() -> None:
         readers = Readers(client, warehouse)
         for customer_id, own, others in (("acme", 1, 5), ("other", 5, 1)):
-            (found,) = await readers.held_of_line_items(statement, QUESTIONS[statement]([own], customer_id)) or ()
+            rows = await readers.held_of_line_items(statement, QUESTIONS[statement]([own], customer_id))
+            assert rows is not None
+            (found,) = rows
             assert str({1: 7, 5: 9}[own]) in {found.get("billed_cost"), found.get("total")}
             assert await readers.held_of_line_items(statement, QUESTIONS[statement]([own, others], customer_id)) == [
                 found

@@ -161,7 +161,7 @@ class Settings(BaseSettings):
     api_tables: ByteSize = Field(
         ByteSize(64 * 2**20),
         description="Memory for small derived tables, such as 64MiB, in each process of the service: totals, trends and kinds of charges "
-        "are summed there and ask ClickHouse nothing. 0: none.",
+        "are summed there and ask ClickHouse nothing, and so are trends by a tag and pages of line items that are asked again. 0: none.",
     )
     api_export_max_rows: int = Field(
         100_000_000, ge=1, description="Rows that one export may have, or read as estimated beforehand."

@@ -19,8 +19,11 @@ from cachetools import LRUCache
 from clickhouse_connect.driver.asyncclient import AsyncClient
 
 from optiinfra_api.http.request_log import current_request, statement_id
+from optiinfra_api.reading.column_table import ColumnTable
 from optiinfra_api.reading.cost_query import CostQuery
+from optiinfra_api.reading.held_rows import NEWEST, SUMS, HeldRows
 from optiinfra_api.reading.known_publications import Fingerprint, KnownPublications
+from optiinfra_api.reading.newest_line_items import HELD, WHOLE
 from optiinfra_api.reading.news import PUBLICATIONS, News, Stamp
 from optiinfra_api.reading.query_limits import QueryLimits
 from optiinfra_api.reading.rated_costs import ConversionAsked
@@ -59,8 +62,8 @@ SETTLE_SECONDS = 1.0
 """Seconds between two looks whether a customer's attempts to publish have ended, while nothing is heard."""
 
 _FETCH_SECONDS = 5
-_FETCHED = {"days_of_generations": "days_of_generations", "cost_trends": "trend_rows"}
-"""The statement that fetches what is held of a table, if it is not all of its rows."""
+_FETCHED_LINE_ITEMS = 5_000_000
+"""Line items that are read to hold something of them; ClickHouse refuses to read more before it begins."""
 _OFF_THE_LOOP = 20_000
 """Rows in memory from which on sums are taken in a thread: others are answered meanwhile."""
 _CACHED_PUBLICATIONS = 200_000
@@ -137,51 +140,74 @@ class ClickHouseReader:
         asked = used if conversion is None else used | {"conversion": conversion.key}
         record, key = current_request(), ResultCache.key(text, asked, only)
         answer = self._answers.get(key)
-        if answer is None:
-            if conversion is not None:
-                bound["conversion"] = conversion
-            known = self._known.get(values["customer_id"])
-            table, was_fetched = await self._tables.found(
-                statement, bound, *(() if known is None else (known.of_all_days,))
-            )
-            if table is None:
-                billed = None if conversion is None else self._answers.get(ResultCache.key(text, used, only))
-                if billed is None:
-                    rows = await self._read(text, used, only, count)
-                else:
-                    record.statements["memory"] += 1
-                    rows = _parsed(billed, count)
-                if conversion is not None and conversion.convert is not None:
-                    await conversion.convert(rows, values["start"])
-                    self._keep(key, rows)
-                return rows
-            record.statements["ClickHouse" if was_fetched else "memory"] += 1
-            run = asyncio.to_thread if len(table) > _OFF_THE_LOOP else _at_once
-            if conversion is not None:
-                months = await run(table.months, bound) if table.lacks_rates(bound) else {}
-                bound["rates"] = await conversion.rates_of(months)
-            rows = await run(table.rows, bound, count)
+        if answer is not None:
+            record.statements["memory"] += 1
+            return _parsed(answer, count)
+        if conversion is not None:
+            bound["conversion"] = conversion
+        rows = await self._from_tables(statement, bound, values.get("columns", frozenset()), count)
+        if rows is not None:
             self._keep(key, rows)
             record.count_rows(len(rows))
             return rows
-        record.statements["memory"] += 1
-        return _parsed(answer, count)
+        billed = None if conversion is None else self._answers.get(ResultCache.key(text, used, only))
+        if billed is None:
+            rows = await self._read(text, used, only, count)
+        else:
+            record.statements["memory"] += 1
+            rows = _parsed(billed, count)
+        if conversion is not None and conversion.convert is not None:
+            await conversion.convert(rows, values["start"])
+            self._keep(key, rows)
+        return rows
+
+    async def _from_tables(
+        self, statement: str, bound: dict[str, Any], columns: frozenset[str], count: Callable[..., None] | None
+    ) -> list[dict[str, Any]] | None:
+        """The answer from rows in memory; None: they do not answer it."""
+        known = self._known.get(bound["customer_id"])
+        of_all_days = {} if known is None else {"of_all_days": known.of_all_days}
+        table, was_fetched = await self._tables.found(statement, bound, columns=columns, **of_all_days)
+        if table is None:
+            return None
+        run = asyncio.to_thread if len(table) > _OFF_THE_LOOP else _at_once
+        conversion: ConversionAsked | None = bound.get("conversion")
+        if conversion is not None and isinstance(table, ColumnTable):
+            months = await run(table.months, bound) if table.lacks_rates(bound) else {}
+            bound = bound | {"rates": await conversion.rates_of(months)}
+        rows: list[dict[str, Any]] | None = await run(table.rows, bound, count)
+        if rows is not None:
+            current_request().statements["ClickHouse" if was_fetched else "memory"] += 1
+        return rows
 
     def _keep(self, key: bytes | None, rows: list[dict[str, Any]]) -> None:
         self._answers.keep(key, b"\n".join(map(orjson.dumps, rows)))
 
-    async def _fetch(self, customer_id: str, table: str, generations: Sequence[int], most: int) -> bytes:
-        """The rows of a derived table as an Arrow stream; see `TableCache`."""
-        table, *columns = table.split(":")
-        statement = _FETCHED.get(table, "generation_rows")
-        text = sql_files.read("clickhouse", "queries", f"{statement}.sql")
-        own = {"table": table, "customer_id": customer_id, "generations": list(generations)}
-        bound = {name: own.get(name) or (name if name in columns else "nothing") for name in _names(text)}
-        settings = self._settings | self._warehouse.only(customer_id) | _ARROW
-        settings |= {"max_result_rows": most, "max_result_bytes": 0, "max_execution_time": _FETCH_SECONDS}
-        settings["query_id"] = statement_id()
+    async def _fetch(self, customer_id: str, rows: HeldRows, generations: Sequence[int], most: int) -> bytes:
+        """What is held, as its class takes it; see `TableCache`."""
+        text = sql_files.read("clickhouse", "queries", f"{rows.statement}.sql")
+        own = rows.bound() | {"table": rows.table, "customer_id": customer_id, "generations": list(generations)}
+        settings = self._settings | self._warehouse.only(customer_id) | {"max_execution_time": _FETCH_SECONDS}
+        if rows.table == NEWEST:
+            newest = own | {**WHOLE, "limit": HELD}
+            settings |= {"max_rows_to_read": _FETCHED_LINE_ITEMS}
+            texts = shortened(text, newest, rows.columns)
+            parts = [await self._fetched(texts, newest | {"generations": [one]}, settings) for one in generations]
+            return b"".join(parts)
+        bound = {name: own.get(name) or "nothing" for name in _names(text)}
+        if rows.table == SUMS:
+            bound = {name: own.get(name, "nothing") for name in _names(text)}
+            text, settings = shortened(text, bound), settings | {"max_rows_to_read": _FETCHED_LINE_ITEMS}
+        settings |= _ARROW | {"max_result_rows": most, "max_result_bytes": 0}
+        return await self._fetched(text, bound, settings, "ArrowStream")
+
+    async def _fetched(
+        self, text: str, bound: dict[str, Any], settings: dict[str, Any], form: str = "JSONEachRow"
+    ) -> bytes:
+        used = {name: bound[name] for name in _names(text)}
+        settings = settings | {"query_id": statement_id()}
         with self._limits.said(), clickhouse_errors(self._client):
-            answer: bytes = await self._client.raw_query(text, parameters=bound, settings=settings, fmt="ArrowStream")
+            answer: bytes = await self._client.raw_query(text, parameters=used, settings=settings, fmt=form)
         return answer
 
     async def figures(self, statement: str) -> list[dict[str, Any]]:

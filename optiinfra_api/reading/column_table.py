@@ -25,6 +25,8 @@ from optiinfra_api.reading.rated_costs import ConversionAsked, RatedCosts
 
 MOST_ROWS: Final = 2**21
 _MOST_CELLS: Final = 2**20
+_MOST_SUMS: Final = 2**21
+"""Groups times buckets that are summed here: each takes up to 64 bytes while a question is answered."""
 _EPOCH: Final = date(1970, 1, 1)
 _CURRENCIES: Final = 2
 """Display currencies in which costs of one table are held; one takes about as much memory as the table."""
@@ -79,6 +81,8 @@ class ColumnTable:
     """The column of days, by which rows are sorted."""
     KEEPS_PERIODS: ClassVar[bool] = False
     """Whether rows have their billing period as a day, beside its name."""
+    FILTERS: ClassVar[Mapping[str, str]] = FILTERS
+    """The column that each filter is about."""
 
     def __init__(self, rows: pa.Table, generations: frozenset[int]) -> None:
         """
@@ -112,9 +116,14 @@ class ColumnTable:
             elif name in _COUNTS:
                 column = column.cast(pa.int64())
             elif name not in COSTS:
-                column = column.cast(pa.string()).dictionary_encode()
+                column = cls.texts(name, column).dictionary_encode()
             columns[name] = column
         return cls(pa.table(columns), frozenset(generations))
+
+    @classmethod
+    def texts(cls, name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
+        """The column `name` as texts, none of them null."""
+        return column.cast(pa.string())
 
     @classmethod
     def joined(cls, tables: Sequence[ColumnTable]) -> ColumnTable:
@@ -184,19 +193,22 @@ class ColumnTable:
             rated = self._rated[key] = RatedCosts(costs, self._days, (codes, currencies.to_pylist()))
         return rated
 
-    def rows(self, values: Mapping[str, Any], count: Count | None = None) -> list[dict[str, Any]]:
+    def rows(self, values: Mapping[str, Any], count: Count | None = None) -> list[dict[str, Any]] | None:
         """Return what the statement over this table answers for its bound `values`; the rows of other generations count for nothing.
+        None: ClickHouse has to be asked, because so many sums would take too much memory.
 
         `count` is told the number of rows and their bytes before any is written. With ``conversion``, and ``rates`` of its `months`, in
         `values`, rows are as `Display.series` makes them.
         """
         places = self._places(values["start"], values["end"], values)
-        names = [name for name in DIMENSIONS if name in values]
-        asked = [name for name in names if values[name] in self._rows.column_names]
-        groups, keys = self._groups(places, [values[name] for name in asked])
+        names = self.asked(values)
+        asked = {name: column for name, column in names.items() if column in self._rows.column_names}
+        groups, keys = self._groups(places, list(asked.values()))
         conversion: ConversionAsked | None = values.get("conversion")
         granularity = conversion.granularity if conversion else values.get("granularity", "daily")
         buckets = _buckets(granularity, values["start"], values["end"])
+        if len(keys) * len(buckets.starts) > _MOST_SUMS:
+            return None
         cells = groups * len(buckets.starts) + buckets.of_day[self._days[places] - _number(values["start"])]
         sums = Sums(cells, (len(keys), len(buckets.starts)), [limb[places] for limb in self._limbs(values["cost"])])
         items = counted(groups, len(keys), self._array("line_items")[places])
@@ -230,6 +242,10 @@ class ColumnTable:
             for row, more in zip(rows, self._converted(values, places, groups, cells, sums, order), strict=True):
                 row |= more
         return rows
+
+    def asked(self, values: Mapping[str, Any]) -> dict[str, str]:
+        """The dimensions that a row of the answer has, in the order of the statement, each with its column; one without is ''."""
+        return {name: values[name] for name in DIMENSIONS if name in values}
 
     def _converted(
         self, values: Mapping[str, Any], places: Any, groups: Ints, cells: Ints, sums: Sums, order: Sequence[int]
@@ -265,7 +281,7 @@ class ColumnTable:
         conditions = []
         if self.generations and not self.generations <= frozenset(values["generations"]):
             conditions.append(np.isin(self._array("generation")[days], np.array(values["generations"], np.uint64)))
-        for name, column in FILTERS.items():
+        for name, column in self.FILTERS.items():
             accepted = values.get(name)
             if accepted:
                 codes, texts = self._codes(column)

@@ -107,6 +107,7 @@ class QueryLimits:
             return None  # the limit of the whole server, which the caller need not know
         # https://github.com/ClickHouse/ClickHouse/blob/master/src/Common/ErrorCodes.cpp
         said = {
+            158: "the line items that one statement may read",
             159: f"the time of one statement, {self.seconds} s ({self.seconds_setting})",
             160: f"the time of one statement, {self.seconds} s ({self.seconds_setting})",
             _MEMORY: f"the memory of one statement, {mebibytes(self.memory)} ({self.memory_setting})",

@@ -36,7 +36,7 @@ class ResourceTable(ColumnTable):
 
     def rows(self, values: Mapping[str, Any], count: Count | None = None) -> list[dict[str, Any]]:
         """Return what ``cost_by_resource_months.sql`` or ``resource_details.sql`` answers for its bound `values`."""
-        return self._described(values, count) if "details_of" in values else self._ranked(values, count)
+        return self._described(values, count) if "newest_generations" in values else self._ranked(values, count)
 
     def _ranked(self, values: Mapping[str, Any], count: Count | None) -> list[dict[str, Any]]:
         places = self._places(values["first_month"], values["end_month"], values)
@@ -73,7 +73,9 @@ class ResourceTable(ColumnTable):
     def _described(self, values: Mapping[str, Any], count: Count | None) -> list[dict[str, Any]]:
         codes, names = self._codes("resource_id")
         is_wanted = pc.is_in(names, value_set=pa.array(values["resources"], pa.string())).to_numpy(zero_copy_only=False)
-        is_asked = is_wanted[codes] & np.isin(self._array("generation"), np.array(values["details_of"], np.uint64))
+        is_asked = is_wanted[codes] & np.isin(
+            self._array("generation"), np.array(values["newest_generations"], np.uint64)
+        )
         places = np.flatnonzero(is_asked)
         if count is not None:
             count(len(places), size=200 * len(places))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
 
-from optiinfra_api.reading.table_cache import TABLES
+from optiinfra_api.reading.held_rows import TABLES
 from optiinfra_assets.database import sql_files
 from optiinfra_assets.database.migrations import on_cluster
 from optiinfra_assets.settings import Settings

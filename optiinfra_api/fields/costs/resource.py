@@ -97,7 +97,9 @@ async def _known(data: CustomerData, ever: CostQuery) -> dict[str, Any] | None:
     """What is known of a resource from all that is published; None if no charge names it."""
     (resource,) = ever.resources
     all_ = await data.resolve(ever)
-    rows = await data.rows("resource_details", ever, all_, details_of=list(all_.generations), resources=[resource])
+    rows = await data.rows(
+        "resource_details", ever, all_, newest_generations=list(all_.generations), resources=[resource]
+    )
     if not rows or not resource:
         return None
     days = await seen(data, ever, [(ever.accounts[0], resource)])

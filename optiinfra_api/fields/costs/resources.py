@@ -89,6 +89,7 @@ class CostsByResourceQuery:
 
 
 _DETAILS = {"name", "type", "services", "regions", "subAccounts"}
+_LISTS = {"services": "service", "regions": "region", "sub_accounts": "sub_account"}
 _SEEN = {"firstSeen", "lastSeen"}
 _UNKNOWN: dict[str, Any] = {"name": None, "type": None, "services": [], "regions": [], "sub_accounts": []}
 
@@ -110,7 +111,7 @@ async def _details(data: CustomerData, question: CostQuery, page: RowPage) -> di
         "resource_details",
         question,
         page.resolved,
-        details_of=sorted(set(newest.values())),
+        newest_generations=sorted(set(newest.values())),
         resources=sorted({resource for _, resource in newest}),
     )
     described = defaultdict(list)
@@ -123,12 +124,14 @@ async def _details(data: CustomerData, question: CostQuery, page: RowPage) -> di
 
 def described_resource(rows: list[Row]) -> Row:
     """The details of one resource from its rows; of several names or types, the alphabetically last, so that it is always the same."""
+    if len(rows) == 1:  # most are, and a page has a hundred
+        (row,) = rows
+        lists = {names: [row[name]] if row[name] else [] for names, name in _LISTS.items()}
+        return {"name": row["name"] or None, "type": row["type"] or None, **lists}
     return {
         "name": max(row["name"] for row in rows) or None,
         "type": max(row["type"] for row in rows) or None,
-        "services": sorted({row["service"] for row in rows} - {""}),
-        "regions": sorted({row["region"] for row in rows} - {""}),
-        "sub_accounts": sorted({row["sub_account"] for row in rows} - {""}),
+        **{names: sorted({row[name] for row in rows} - {""}) for names, name in _LISTS.items()},
     }
 
 

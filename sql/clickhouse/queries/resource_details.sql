@@ -12,5 +12,5 @@ SELECT
     sub_account_id AS sub_account
 FROM cost_by_resource
 WHERE customer_id = {customer_id:String}
-    AND generation IN {details_of:Array(UInt64)}
+    AND generation IN {newest_generations:Array(UInt64)}
     -- include: resources_of_page

@@ -3,14 +3,7 @@
 SELECT
     'raw_costs' AS table,
     generation,
-    billing_currency,
-    sum(toDecimal256(raw_costs.billed_cost, 18)) AS billed_cost,
-    sum(toDecimal256(raw_costs.effective_cost, 18)) AS effective_cost,
-    sum(toDecimal256(ifNull(raw_costs.list_cost, 0), 18)) AS list_cost,
-    sum(toDecimal256(ifNull(raw_costs.contracted_cost, 0), 18)) AS contracted_cost,
-    countIf(isNull(raw_costs.list_cost)) AS list_cost_missing,
-    countIf(isNull(raw_costs.contracted_cost)) AS contracted_cost_missing,
-    count() AS line_items
+    -- include: exact_sums
 FROM raw_costs
 -- include: generations
 GROUP BY generation, billing_currency

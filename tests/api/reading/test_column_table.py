@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -14,17 +14,17 @@ from clickhouse_connect.driver.asyncclient import AsyncClient
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from readers import Readers, assert_equal, client, insert, runner
 
 from optiinfra_api.graphql.errors import TooExpensive
 from optiinfra_api.reading import table_cache
-from optiinfra_api.reading.clickhouse_reader import ClickHouseReader, parameters
+from optiinfra_api.reading.clickhouse_reader import parameters
 from optiinfra_api.reading.column_table import COSTS
 from optiinfra_api.reading.exact_sums import written
-from optiinfra_api.reading.query_limits import QueryLimits
-from optiinfra_api.reading.result_cache import ResultCache
-from optiinfra_api.reading.table_cache import TABLES
-from optiinfra_assets.settings import Settings
-from optiinfra_assets.warehouse.warehouse import Warehouse, connect_reader
+from optiinfra_api.reading.held_rows import TABLES, HeldRows
+from optiinfra_assets.warehouse.warehouse import Warehouse
+
+__all__ = ["client", "runner"]
 
 FIRST = date(2026, 1, 28)
 TEXTS = ["", "a", "ä", "B", "ß \N{SNOWMAN}"]
@@ -112,53 +112,6 @@ def questions(draw: st.DrawFn, table: str) -> dict[str, Any]:
         "each": draw(st.sampled_from([1, 2, 1001])),
         "limit": draw(st.sampled_from([1, 3, 1001])),
     }
-
-
-def insert(warehouse: Warehouse, table: str, found: Sequence[dict[str, Any]]) -> None:
-    warehouse.client.command(f"TRUNCATE TABLE {table}")
-    if found:
-        warehouse.client.insert(table, [list(row.values()) for row in found], column_names=list(found[0]))
-
-
-class Readers:
-    """Two readers of one database: one that holds tables, and one that asks for each answer."""
-
-    def __init__(self, client: AsyncClient, warehouse: Warehouse, table_bytes: int = 2**26) -> None:
-        limits = QueryLimits.of_queries(Settings())
-
-        async def run(work: Any, *args: Any) -> Any:
-            return work(*args)
-
-        self.asking = ClickHouseReader(client, warehouse, run, limits, ResultCache(0))
-        self.holding = ClickHouseReader(client, warehouse, run, limits, ResultCache(0), table_bytes=table_bytes)
-
-    async def held(self, statement: str, values: dict[str, Any]) -> list[dict[str, Any]]:
-        """The answer from memory."""
-        table, _ = await self.holding._tables.found(statement, values)
-        assert table is not None
-        return table.rows(values)
-
-
-@pytest.fixture
-def runner() -> Iterator[asyncio.Runner]:
-    with asyncio.Runner() as made:
-        yield made
-
-
-@pytest.fixture
-def client(settings: Settings, runner: asyncio.Runner) -> Iterator[AsyncClient]:
-    """A connection for all that one test asks."""
-    made = runner.run(connect_reader(settings))
-    yield made
-    runner.run(made.close())
-
-
-def assert_equal(held: list[dict[str, Any]], asked: list[dict[str, Any]]) -> None:
-    """Both are the same, but for groups that are not asked, for which the statement has no column."""
-    assert len(held) == len(asked)
-    for ours, theirs in zip(held, asked, strict=True):
-        assert {name: ours[name] for name in theirs} == theirs
-        assert not any(ours[name] for name in ours.keys() - theirs.keys())
 
 
 @pytest.mark.parametrize("statement", [one for one in TABLES if one.startswith("cost_series")])
@@ -279,7 +232,7 @@ def test_resources_in_memory_are_those_of_clickhouse(
             if not found:
                 return
             details = asked | {
-                "details_of": sorted({row["newest_generation"] for row in found}),
+                "newest_generations": sorted({row["newest_generation"] for row in found}),
                 "resources": sorted({row["resource"] for row in found}),
             }
             own = await readers.held("resource_details", {name: details[name] for name in PARAMETERS})
@@ -402,7 +355,7 @@ def test_rows_are_fetched_once_for_all_who_ask(
         fetched: list[Sequence[int]] = []
         fetch = readers.holding._fetch
 
-        async def counted(customer_id: str, table: str, generations: Sequence[int], most: int) -> bytes:
+        async def counted(customer_id: str, table: HeldRows, generations: Sequence[int], most: int) -> bytes:
             fetched.append(list(generations))
             return await fetch(customer_id, table, generations, most)
 

@@ -17,7 +17,9 @@ from slowly import never_ending, running
 from world import Customer
 
 from optiinfra_api.reading import clickhouse_reader
+from optiinfra_api.reading.clickhouse_reader import parameters
 from optiinfra_api.reading.result_cache import OVERHEAD_BYTES, ResultCache
+from optiinfra_assets.database import sql_files
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.metadata import Metadata
 from optiinfra_assets.settings import Settings
@@ -116,9 +118,17 @@ def test_the_statement_and_whose_rows_it_sees_name_another_answer() -> None:
     assert len(keys) == 3
 
 
-def test_the_statements_of_a_page_of_resources_are_both_named() -> None:
-    details = {"customer_id": "a", "newest_generations": [2], "resources": ["r"]}
-    assert ResultCache.key("SELECT", details, ONLY) is not None
+OF_GENERATIONS = [
+    name
+    for name in sql_files.names("clickhouse", "queries")
+    if ":Array(UInt64)}" in sql_files.read("clickhouse", "queries", f"{name}.sql")
+]
+
+
+@pytest.mark.parametrize("statement", OF_GENERATIONS)
+def test_each_statement_over_generations_has_a_name(statement: str) -> None:
+    bound = dict.fromkeys(parameters(statement), "bound")
+    assert ResultCache.key("SELECT", bound, ONLY) is not None
 
 
 def test_what_may_change_has_no_name() -> None:

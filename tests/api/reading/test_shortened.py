@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from optiinfra_api.reading.clickhouse_reader import parameters
@@ -77,3 +79,21 @@ def test_only_the_columns_that_are_named_are_selected() -> None:
     ]
     assert short.partition("\nFROM ")[0].splitlines() == select
     assert short.partition("\nFROM ")[2] == text.partition("\nFROM ")[2]
+
+
+def test_aliases_that_nothing_uses_are_left_out() -> None:
+    """What is bound to an identifier parameter is used, and so is what such an alias uses."""
+    text = sql_files.read("clickhouse", "queries", "cost_series_by_tag.sql")
+    names = [name for name in parameters("cost_series_by_tag") if f"{{{name}:Identifier}}" in text]
+    asked = dict.fromkeys(names, "nothing") | {"granularity": "daily", "order": "largest_first", "cost": "list_cost"}
+    for tags, used in (("tags_key", ["tags_key"]), ("tags_any_case", ["pairs", "tags_any_case"])):
+        short = shortened(text, asked | {"tags": tags})
+        found = [
+            re.findall(r" AS (\w+),?$", one, re.MULTILINE) for one in re.findall(r"WITH\n(.*?)SELECT", short, re.DOTALL)
+        ]
+        assert found == [["points", "cost_sum", "largest_first"], [*used, "daily"]]
+        assert re.findall(r",(?=\s+SELECT)", short) == []
+    of_day = sql_files.read("clickhouse", "queries", "line_item_days.sql")
+    assert shortened(of_day, dict.fromkeys(parameters("line_item_days"), "nothing")).startswith(
+        "SELECT\n    provider,\n"
+    )

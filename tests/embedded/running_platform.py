@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -121,12 +122,19 @@ class Platform:
         return found
 
     def one(self, *words: str, among: Sequence[psutil.Process] | None = None) -> psutil.Process:
-        """The process of ours whose command line has all of `words`; `among`: those that were found a moment ago."""
-        (found,) = (one for one in among or self.processes() if set(words) <= _words(one))
+        """The process of ours whose command line has all of `words`, not a copy of it; `among`: those that were found a moment ago."""
+        having = [one for one in among or self.processes() if set(words) <= _words(one)]
+        (found,) = (one for one in having if _parent(one) not in {other.pid for other in having})
         return found
 
     def _pid(self) -> int | None:
         return self.process.pid if self.process else None
+
+
+def _parent(process: psutil.Process) -> int | None:
+    with suppress(psutil.Error):
+        return int(process.ppid())
+    return None
 
 
 def _words(process: psutil.Process) -> set[str]:

@@ -89,9 +89,8 @@ class Warehouse:
         Raises:
             MigrationError: the recorded migrations do not match the files of this version.
         """
-        from optiinfra_assets.warehouse import (
-            collected_views,
-        )  # a process that only reads loads no module that only writes
+        # A process that only reads loads no module that only writes.
+        from optiinfra_assets.warehouse import collected_views
 
         ran = migrations.migrate_clickhouse(self.client, self._cluster, dry_run=dry_run)
         ran += collected_views.create_views(self.client, self._cluster, derived_tables(), dry_run=dry_run)

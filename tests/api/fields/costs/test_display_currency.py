@@ -206,6 +206,20 @@ def test_series_are_the_same_as_without_and_add_up(books: Books, by: str) -> Non
     assert fractions(one["cost"]["converted"]["amount"] for one in whole["series"]) == Fraction(total)
 
 
+@pytest.mark.parametrize("by", ["DAILY", "MONTHLY"])
+def test_what_is_held_of_line_items_is_converted_as_derived_tables_are(books: Books, by: str) -> None:
+    """The first two periods are asked of ClickHouse, the later ones of memory."""
+    of_line_items = KNOWN | {"serviceProvider": [None]}
+    for day in range(1, 8):
+        period = WHOLE | {"start": f"2023-06-{day:02}"}
+        from_line_items = books.ask(TRENDS, by=by, filter=of_line_items, period=period)
+        assert from_line_items == books.ask(TRENDS, by=by, filter=KNOWN, period=period)
+    series = from_line_items["series"]
+    assert len(series) == 6
+    total = fractions(one["cost"]["converted"]["amount"] for one in series)
+    assert same(from_line_items["conversion"]["total"], total)
+
+
 RESOURCES: Final = f"""query Resources($period: Period!, $into: String!, $filter: CostFilter) {{
   costsByResource(period: $period, first: 100, displayCurrency: $into, filter: $filter) {{
     nodes {{ resourceId {SUMS} }} {CONVERSION}

@@ -75,13 +75,7 @@ def fill(warehouse: Warehouse, asked: argparse.Namespace) -> None:
         values = {"period": str(period.start.date()), "generation": generation, "days": days}
         sizes = {"lines": asked.lines, "restated": asked.restated, "resources": asked.resources}
         warehouse.client.command(LINES, parameters={**values, **sizes})
-        for table in derived_tables():
-            select = sql_files.read("clickhouse", "derived", f"{table}.sql")
-            columns = warehouse.client.query(f"SELECT * FROM {table} LIMIT 0").column_names
-            warehouse.client.command(
-                f"INSERT INTO {table} ({', '.join(columns)})\n{select}",
-                parameters={"customers": ["large"], "generations": [generation]},
-            )
+        warehouse.derive({generation: Slice("large", "aws", "large.aws", period)})
         row = ["large", "aws", "large.aws", period.start.date(), generation, at, days * asked.lines]
         warehouse.client.insert("publications", [row], column_names=PUBLISHED)
 

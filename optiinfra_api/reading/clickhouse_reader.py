@@ -21,7 +21,7 @@ from clickhouse_connect.driver.asyncclient import AsyncClient
 from optiinfra_api.http.request_log import current_request, statement_id
 from optiinfra_api.reading.column_table import ColumnTable
 from optiinfra_api.reading.cost_query import CostQuery
-from optiinfra_api.reading.held_rows import NEWEST, SUMS, HeldRows
+from optiinfra_api.reading.held_rows import NEWEST, NOTHING, SUMS, HeldRows
 from optiinfra_api.reading.known_publications import Fingerprint, KnownPublications
 from optiinfra_api.reading.newest_line_items import HELD, WHOLE
 from optiinfra_api.reading.news import PUBLICATIONS, News, Stamp
@@ -188,16 +188,16 @@ class ClickHouseReader:
         text = sql_files.read("clickhouse", "queries", f"{rows.statement}.sql")
         own = rows.bound() | {"table": rows.table, "customer_id": customer_id, "generations": list(generations)}
         settings = self._settings | self._warehouse.only(customer_id) | {"max_execution_time": _FETCH_SECONDS}
+        if rows.is_of_line_items:
+            settings |= {"max_rows_to_read": _FETCHED_LINE_ITEMS}
         if rows.table == NEWEST:
             newest = own | {**WHOLE, "limit": HELD}
-            settings |= {"max_rows_to_read": _FETCHED_LINE_ITEMS}
-            texts = shortened(text, newest, rows.columns)
-            parts = [await self._fetched(texts, newest | {"generations": [one]}, settings) for one in generations]
+            text = shortened(text, newest, rows.columns)
+            parts = [await self._fetched(text, newest | {"generations": [one]}, settings) for one in generations]
             return b"".join(parts)
-        bound = {name: own.get(name) or "nothing" for name in _names(text)}
+        bound = {name: own.get(name, NOTHING) for name in _names(text)}
         if rows.table == SUMS:
-            bound = {name: own.get(name, "nothing") for name in _names(text)}
-            text, settings = shortened(text, bound), settings | {"max_rows_to_read": _FETCHED_LINE_ITEMS}
+            text = shortened(text, bound)
         settings |= _ARROW | {"max_result_rows": most, "max_result_bytes": 0}
         return await self._fetched(text, bound, settings, "ArrowStream")
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from optiinfra_api.reading.column_table import ColumnTable, Count
+from optiinfra_api.reading.column_table import DIMENSIONS, ColumnTable, Count
 from optiinfra_assets.domain.charge_filters import FILTERS, LINE_ITEMS
 
 _TAG: Final = "tag_group"
@@ -19,16 +19,7 @@ _MOST_GROUPS: Final = 2**62
 """Combinations of values that whole numbers of 64 bits tell apart."""
 _UNPRICED: Final = {"list_cost": "list_cost_missing", "contracted_cost": "contracted_cost_missing"}
 _DIMENSIONS: Final = (
-    "provider",
-    "account",
-    "period",
-    "sub_account",
-    "service",
-    "region",
-    "charge_category",
-    "charge_class",
-    "charge_frequency",
-    "pricing_category",
+    *(name for name in DIMENSIONS if name != "resource"),
     "service_provider",
     "service_category",
     "invoice",

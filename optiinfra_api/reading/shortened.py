@@ -34,8 +34,8 @@ def shortened(text: str, bound: Mapping[str, Any], columns: frozenset[str] = fro
         if value == [] or (isinstance(value, str) and value in _NO_GROUP) or (name == "has_after" and not value)
     )
     text = _shortened(text, unused, columns)
-    identifiers = _IDENTIFIER.findall(text)
-    if not bound.keys() >= set(identifiers):
+    identifiers = _identifiers(text)
+    if not bound.keys() >= identifiers:
         return text
     return _with_used_aliases(text, frozenset(bound[name] for name in identifiers))
 
@@ -62,6 +62,12 @@ def _with_groups(line: str, unused: frozenset[str]) -> str | None:
     if verb.strip() not in ("GROUP", "ORDER"):
         return line
     return verb + by + ", ".join(name for name in names.split(", ") if name.removesuffix("_group") not in unused)
+
+
+@lru_cache(maxsize=4096)
+def _identifiers(text: str) -> frozenset[str]:
+    """The parameters of a statement that name a column or a table."""
+    return frozenset(_IDENTIFIER.findall(text))
 
 
 @lru_cache(maxsize=4096)

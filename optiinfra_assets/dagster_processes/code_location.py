@@ -41,14 +41,16 @@ class CodeLocationServer(server.DagsterApiServer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if _makes_copies():
-            copying = multiprocessing.get_context("forkserver")
-            copying.set_forkserver_preload(list(_LOADED))
-            self._mp_ctx = copying  # type: ignore[assignment]
+        self._mp_ctx = _copying() or self._mp_ctx
 
 
-def _makes_copies() -> bool:
-    return len(os.fsencode(tempfile.gettempdir())) <= _LONGEST
+def _copying() -> Any:
+    """What starts processes as copies of one that has loaded what a run needs; None if its socket can lie nowhere."""
+    if len(os.fsencode(tempfile.gettempdir())) > _LONGEST:
+        return None
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(_LOADED))
+    return context
 
 
 def start_copier() -> None:
@@ -56,7 +58,7 @@ def start_copier() -> None:
 
     If something cannot be loaded, nothing is started: the server tells why, and its first run starts that process.
     """
-    if not _makes_copies():
+    if _copying() is None:
         return
     try:
         for name in _LOADED:
@@ -68,7 +70,6 @@ def start_copier() -> None:
     starting: Any = util
     new_interpreter, starting.spawnv_passfds = starting.spawnv_passfds, _copy_of_this
     try:
-        forkserver.set_forkserver_preload(list(_LOADED))
         forkserver.ensure_running()
     finally:
         starting.spawnv_passfds = new_interpreter

@@ -124,10 +124,6 @@ async def _details(data: CustomerData, question: CostQuery, page: RowPage) -> di
 
 def described_resource(rows: list[Row]) -> Row:
     """The details of one resource from its rows; of several names or types, the alphabetically last, so that it is always the same."""
-    if len(rows) == 1:  # most are, and a page has a hundred
-        (row,) = rows
-        lists = {names: [row[name]] if row[name] else [] for names, name in _LISTS.items()}
-        return {"name": row["name"] or None, "type": row["type"] or None, **lists}
     return {
         "name": max(row["name"] for row in rows) or None,
         "type": max(row["type"] for row in rows) or None,

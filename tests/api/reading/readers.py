@@ -10,6 +10,7 @@ import pytest
 from clickhouse_connect.driver.asyncclient import AsyncClient
 
 from optiinfra_api.reading.clickhouse_reader import ClickHouseReader
+from optiinfra_api.reading.held_rows import HeldRows
 from optiinfra_api.reading.query_limits import QueryLimits
 from optiinfra_api.reading.result_cache import ResultCache
 from optiinfra_assets.settings import Settings
@@ -53,6 +54,19 @@ class Readers:
                 return table.rows(values)
             await asyncio.gather(*self.holding._tables._filling.values())
         raise AssertionError("nothing is held")
+
+
+def counting(readers: Readers) -> list[list[int]]:
+    """The generations of each fetch from now on."""
+    fetched: list[list[int]] = []
+    fetch = readers.holding._fetch
+
+    async def counted(customer_id: str, rows: HeldRows, generations: Sequence[int], most: int) -> bytes:
+        fetched.append(list(generations))
+        return await fetch(customer_id, rows, generations, most)
+
+    readers.holding._tables._fetch = counted
+    return fetched
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -14,14 +13,14 @@ from clickhouse_connect.driver.asyncclient import AsyncClient
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from readers import Readers, assert_equal, client, insert, runner
+from readers import Readers, assert_equal, client, counting, insert, runner
 
 from optiinfra_api.graphql.errors import TooExpensive
 from optiinfra_api.reading import table_cache
 from optiinfra_api.reading.clickhouse_reader import parameters
 from optiinfra_api.reading.column_table import COSTS
 from optiinfra_api.reading.exact_sums import written
-from optiinfra_api.reading.held_rows import TABLES, HeldRows
+from optiinfra_api.reading.held_rows import TABLES
 from optiinfra_assets.warehouse.warehouse import Warehouse
 
 __all__ = ["client", "runner"]
@@ -352,14 +351,7 @@ def test_rows_are_fetched_once_for_all_who_ask(
 
     async def asking() -> None:
         readers = Readers(client, warehouse)
-        fetched: list[Sequence[int]] = []
-        fetch = readers.holding._fetch
-
-        async def counted(customer_id: str, table: HeldRows, generations: Sequence[int], most: int) -> bytes:
-            fetched.append(list(generations))
-            return await fetch(customer_id, table, generations, most)
-
-        readers.holding._tables._fetch = counted
+        fetched = counting(readers)
         asked = [readers.held("cost_series_by_day", question([1])) for _ in range(10)]
         assert [found[0]["line_items"] for found in await asyncio.gather(*asked)] == [1] * 10
         assert (await readers.held("cost_series_by_day", question([1, 2])))[0]["line_items"] == 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from types import ModuleType
@@ -14,7 +14,7 @@ from charges import Charge, slice_of
 from clickhouse_connect.driver.asyncclient import AsyncClient
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from readers import Readers, assert_equal, client, insert, runner
+from readers import Readers, assert_equal, client, counting, insert, runner
 
 from optiinfra_api.fields.costs.arguments import CostBasis
 from optiinfra_api.fields.costs.cost_series import Grouping, cost_columns
@@ -22,7 +22,6 @@ from optiinfra_api.graphql.errors import TooExpensive
 from optiinfra_api.reading import clickhouse_reader, column_table, line_item_table, newest_line_items, table_cache
 from optiinfra_api.reading.clickhouse_reader import parameters
 from optiinfra_api.reading.cost_query import validated
-from optiinfra_api.reading.held_rows import HeldRows
 from optiinfra_assets.domain.accounts import BillingPeriod
 from optiinfra_assets.domain.charge_filters import LINE_ITEMS, TagCondition
 from optiinfra_assets.warehouse.warehouse import Warehouse
@@ -233,19 +232,6 @@ def charge(amount: int) -> Charge:
 async def settled(readers: Readers) -> None:
     """Wait for what is being fetched."""
     await asyncio.gather(*readers.holding._tables._filling.values())
-
-
-def counting(readers: Readers) -> list[list[int]]:
-    """The generations of each fetch from now on."""
-    fetched: list[list[int]] = []
-    fetch = readers.holding._fetch
-
-    async def counted(customer_id: str, rows: HeldRows, generations: Sequence[int], most: int) -> bytes:
-        fetched.append(list(generations))
-        return await fetch(customer_id, rows, generations, most)
-
-    readers.holding._tables._fetch = counted
-    return fetched
 
 
 @pytest.mark.parametrize("statement", QUESTIONS)
